@@ -61,9 +61,18 @@ class Graph_Op<string mnemonic, string role, string accuracy, list<Trait> traits
     "::adze::graph::FusionRole $cppClass::getFusionRole() { return ::adze::graph::FusionRole::", role, "; }\n",
     "::adze::graph::AccuracyClass $cppClass::getAccuracyClass() { return ::adze::graph::AccuracyClass::", accuracy, "; }\n");
 }
-// Result types follow from operands and attributes (dialects/graph/GraphInfer.cpp).
+// Result types follow from operands and attributes (dialects/graph/GraphInfer.cpp), which also checks the attributes: these
+// ops need no verifier of their own. Two result types are compatible unless a dim of them provably differs.
 class Graph_InferOp<string mnemonic, string role, string accuracy, list<Trait> traits = []>
-    : Graph_Op<mnemonic, role, accuracy, !listconcat(traits, [DeclareOpInterfaceMethods<InferTypeOpInterface>])>;
+    : Graph_Op<mnemonic, role, accuracy,
+               !listconcat(traits, [DeclareOpInterfaceMethods<InferTypeOpInterface, ["isCompatibleReturnTypes"]>])> {
+  let hasVerifier = 0;
+  let extraClassDefinition = !strconcat(
+    "::adze::graph::FusionRole $cppClass::getFusionRole() { return ::adze::graph::FusionRole::", role, "; }\n",
+    "::adze::graph::AccuracyClass $cppClass::getAccuracyClass() { return ::adze::graph::AccuracyClass::", accuracy, "; }\n",
+    "bool $cppClass::isCompatibleReturnTypes(::mlir::TypeRange a, ::mlir::TypeRange b) {\n",
+    "  return ::adze::graph::compatibleTypes(a, b);\n}\n");
+}
 
 class Graph_Unary<string mnemonic, string accuracy, string what> : Graph_InferOp<mnemonic, "elementwise", accuracy> {
   let summary = what;

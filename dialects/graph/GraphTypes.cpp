@@ -74,15 +74,14 @@ AffineExpr product(MLIRContext *context, ArrayRef<AffineExpr> factors) {
   for (AffineExpr f : factors)
     collectFactors(f, rest, constant);
   // One order for equal products: symbols by number first, then the rest as it came.
-  llvm::stable_sort(rest, [](AffineExpr a, AffineExpr b) {
-    auto position = [](AffineExpr e) {
-      auto s = dyn_cast<AffineSymbolExpr>(e);
-      return s ? s.getPosition() : ~0u;
-    };
-    return position(a) < position(b);
+  SmallVector<AffineExpr> ordered =
+      llvm::to_vector(llvm::make_filter_range(rest, [](AffineExpr e) { return isa<AffineSymbolExpr>(e); }));
+  llvm::sort(ordered, [](AffineExpr a, AffineExpr b) {
+    return cast<AffineSymbolExpr>(a).getPosition() < cast<AffineSymbolExpr>(b).getPosition();
   });
+  llvm::append_range(ordered, llvm::make_filter_range(rest, [](AffineExpr e) { return !isa<AffineSymbolExpr>(e); }));
   AffineExpr result = nullptr;
-  for (AffineExpr e : rest)
+  for (AffineExpr e : ordered)
     result = result ? result * e : e;
   if (!result)
     return constantExpr(context, constant);
@@ -117,9 +116,7 @@ AffineExpr exactQuotient(MLIRContext *context, ArrayRef<AffineExpr> numerator, A
   return constantOf(divisor) == 1 ? result : simplifyAffineExpr(result.floorDiv(divisor), 0, 1u << 20);
 }
 
-bool provablyEqual(AffineExpr a, AffineExpr b) {
-  if (a == b)
-    return true;
+static std::optional<int64_t> constantDifference(AffineExpr a, AffineExpr b) {
   unsigned symbols = 0;
   auto count = [&](AffineExpr e) {
     if (auto s = dyn_cast<AffineSymbolExpr>(e))
@@ -127,7 +124,27 @@ bool provablyEqual(AffineExpr a, AffineExpr b) {
   };
   a.walk(count);
   b.walk(count);
-  return constantOf(simplifyAffineExpr(a - b, 0, symbols)) == 0;
+  return constantOf(simplifyAffineExpr(a - b, 0, symbols));
+}
+
+bool provablyEqual(AffineExpr a, AffineExpr b) { return a == b || constantDifference(a, b) == 0; }
+
+bool possiblyEqual(AffineExpr a, AffineExpr b) { return a == b || constantDifference(a, b).value_or(0) == 0; }
+
+bool compatibleTypes(TypeRange a, TypeRange b) {
+  if (a.size() != b.size())
+    return false;
+  for (auto [x, y] : llvm::zip_equal(a, b)) {
+    auto tx = dyn_cast<RankedTensorType>(x), ty = dyn_cast<RankedTensorType>(y);
+    if (!tx || !ty || tx.getElementType() != ty.getElementType() || tx.getRank() != ty.getRank())
+      return false;
+    if (tx == ty)
+      continue;
+    for (auto [dx, dy] : llvm::zip_equal(getDims(tx), getDims(ty)))
+      if (!possiblyEqual(dx, dy))
+        return false;
+  }
+  return true;
 }
 
 FailureOr<Dims> broadcastDims(MLIRContext *context, ArrayRef<AffineExpr> a, ArrayRef<AffineExpr> b,
@@ -165,12 +182,14 @@ std::string typeText(RankedTensorType type, ModuleOp module) {
   return text;
 }
 
-//===-- symbols ----------------------------------------------------------------------------------------------------===//
+//===-- symbols
+//----------------------------------------------------------------------------------------------------===//
 
 static constexpr StringLiteral kKinds[] = {"input_dim", "input_value", "derived", "data"};
 static constexpr StringLiteral kOps[] = {"expr", "min", "max", "select", "truncdiv", "eq", "lt"};
 
-template <size_t n> static unsigned indexOf(const StringLiteral (&names)[n], StringRef name) {
+template <size_t n>
+static unsigned indexOf(const StringLiteral (&names)[n], StringRef name) {
   for (unsigned i = 0; i < n; ++i)
     if (names[i] == name)
       return i;
@@ -255,7 +274,8 @@ std::pair<int64_t, int64_t> SymbolTable::range(AffineExpr expr) const {
   auto [al, ah] = range(binary.getLHS());
   auto [bl, bh] = range(binary.getRHS());
   switch (expr.getKind()) {
-  case AffineExprKind::Add: return {saturatingAdd(al, bl), saturatingAdd(ah, bh)};
+  case AffineExprKind::Add:
+    return {saturatingAdd(al, bl), saturatingAdd(ah, bh)};
   case AffineExprKind::Mul: {
     int64_t p[] = {saturatingMul(al, bl), saturatingMul(al, bh), saturatingMul(ah, bl), saturatingMul(ah, bh)};
     return {*std::min_element(p, p + 4), *std::max_element(p, p + 4)};
@@ -272,7 +292,8 @@ std::pair<int64_t, int64_t> SymbolTable::range(AffineExpr expr) const {
     if (bl > 0)
       return {0, bh - 1};
     break;
-  default: break;
+  default:
+    break;
   }
   return {INT64_MIN, INT64_MAX};
 }
@@ -304,11 +325,20 @@ std::string SymbolTable::text(AffineExpr expr) const {
     return "?";
   const char *op = " + ";
   switch (expr.getKind()) {
-  case AffineExprKind::Mul: op = "*"; break;
-  case AffineExprKind::FloorDiv: op = " / "; break;
-  case AffineExprKind::CeilDiv: op = " ceildiv "; break;
-  case AffineExprKind::Mod: op = " mod "; break;
-  default: break;
+  case AffineExprKind::Mul:
+    op = "*";
+    break;
+  case AffineExprKind::FloorDiv:
+    op = " / ";
+    break;
+  case AffineExprKind::CeilDiv:
+    op = " ceildiv ";
+    break;
+  case AffineExprKind::Mod:
+    op = " mod ";
+    break;
+  default:
+    break;
   }
   auto operand = [&](AffineExpr e) {
     bool leaf = isa<AffineConstantExpr, AffineSymbolExpr>(e);

@@ -6,6 +6,7 @@
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/TypeRange.h"
 #include <optional>
 #include <string>
 
@@ -37,8 +38,14 @@ mlir::AffineExpr exactQuotient(mlir::MLIRContext *context, llvm::ArrayRef<mlir::
 /// True when the two are provably equal (equal after simplification).
 bool provablyEqual(mlir::AffineExpr a, mlir::AffineExpr b);
 
-/// NumPy broadcast of two shapes. Pairs that are not provably equal (and of which neither is 1) are appended to `checks`
-/// if given. Fails when two constants clash; `why` then says so.
+/// True unless the two provably differ (their difference is a constant other than 0).
+bool possiblyEqual(mlir::AffineExpr a, mlir::AffineExpr b);
+
+/// Same number of types, ranked tensors of equal element type and rank, no dim provably different.
+bool compatibleTypes(mlir::TypeRange a, mlir::TypeRange b);
+
+/// NumPy broadcast of two shapes. Pairs that are not provably equal (and of which neither is 1) are appended to
+/// `checks` if given. Fails when two constants clash; `why` then says so.
 mlir::FailureOr<Dims> broadcastDims(mlir::MLIRContext *context, llvm::ArrayRef<mlir::AffineExpr> a,
                                     llvm::ArrayRef<mlir::AffineExpr> b,
                                     llvm::SmallVectorImpl<std::pair<mlir::AffineExpr, mlir::AffineExpr>> *checks,
@@ -47,7 +54,8 @@ mlir::FailureOr<Dims> broadcastDims(mlir::MLIRContext *context, llvm::ArrayRef<m
 /// "f32[s0, 4]" with the symbols' names, for messages.
 std::string typeText(mlir::RankedTensorType type, mlir::ModuleOp module);
 
-//===-- symbols ----------------------------------------------------------------------------------------------------===//
+//===-- symbols
+//----------------------------------------------------------------------------------------------------===//
 
 /// Where a symbol's value comes from; the order is that of the package schema.
 enum class SymbolKind { InputDim, InputValue, Derived, Data };
@@ -58,11 +66,11 @@ enum class DerivedOp { Expr, Min, Max, Select, TruncDiv, Eq, Lt };
 struct Symbol {
   std::string name;
   SymbolKind kind = SymbolKind::InputDim;
-  unsigned input = 0, axis = 0;                     // InputDim, InputValue
-  DerivedOp op = DerivedOp::Expr;                   // Derived
-  llvm::SmallVector<mlir::AffineExpr, 3> operands;  // Derived
-  int64_t min = 0, max = INT64_MAX;                 // inclusive range
-  int64_t optimum = 0;                              // the size that plans favour; 0 = none given
+  unsigned input = 0, axis = 0;                    // InputDim, InputValue
+  DerivedOp op = DerivedOp::Expr;                  // Derived
+  llvm::SmallVector<mlir::AffineExpr, 3> operands; // Derived
+  int64_t min = 0, max = INT64_MAX;                // inclusive range
+  int64_t optimum = 0;                             // the size that plans favour; 0 = none given
 };
 
 /// The symbols of a module, kept in its attribute `graph.symbols`. Position = affine symbol number.

@@ -1,0 +1,40 @@
+// From a fused region to kernels: one builder a family, each with a few forms that the target's plan chooses between.
+#ifndef ADZE_COMPILER_KERNELS_KERNELS_H
+#define ADZE_COMPILER_KERNELS_KERNELS_H
+
+#include "compiler/target/Target.h"
+#include "dialects/graph/GraphDialect.h"
+#include "dialects/tile/TileDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <functional>
+
+namespace adze {
+class WeightStore;
+
+/// Options of the graph -> tile step.
+struct KernelOptions {
+  /// Replaces exp, division and the like by exact stand-ins, so that integer-valued data must agree bit for bit on every
+  /// target (TILE.md 7, gate 1).
+  bool integerData = false;
+  /// Fused edges keep f32 instead of rounding to f16/bf16.
+  bool roundFusedEdges = false;
+};
+
+/// What a family builder sees.
+struct KernelRequest {
+  graph::RegionOp region;
+  const graph::SymbolTable &symbols;
+  const Target &target;
+  llvm::ArrayRef<TargetArch> archs;
+  const KernelOptions &options;
+  WeightStore *weights; // to pack constant operands; may be null (then nothing is packed)
+};
+
+/// Replaces every graph.region of @main by exec.launch of tile.kernel ops added to the module (kernels with equal keys
+/// are built once). Every other graph op that remains is an alias (reshape), a constant, or host work.
+mlir::LogicalResult buildKernels(mlir::ModuleOp module, const Target &target, llvm::ArrayRef<TargetArch> archs,
+                                 WeightStore *weights, const KernelOptions &options);
+
+} // namespace adze
+
+#endif
