@@ -1,10 +1,10 @@
 #include "dialects/tile/TileDialect.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include "dialects/tile/TileDialect.cpp.inc"
 #include "dialects/tile/TileEnums.cpp.inc"
@@ -34,7 +34,8 @@ void TileDialect::initialize() {
       >();
 }
 
-//===-- view type --------------------------------------------------------------------------------------------------===//
+//===-- view type
+//--------------------------------------------------------------------------------------------------===//
 
 // <?x16x64xf32, in> or <?x16x64xf32, in, layout>
 Type ViewType::parse(AsmParser &parser) {
@@ -72,6 +73,52 @@ void ViewType::print(AsmPrinter &printer) const {
   printer << ">";
 }
 
+/// Each dim appears once whole, or once as `floordiv c` and once as `mod c` where c > 1 is its block.
+static LogicalResult verifyPack(function_ref<InFlightDiagnostic()> emitError, PackAttr pack) {
+  SmallVector<int> whole(pack.getBlocks().size()), outer(whole), inner(whole);
+  for (AffineExpr e : pack.getMap().getResults()) {
+    auto binary = dyn_cast<AffineBinaryOpExpr>(e);
+    auto dim = dyn_cast<AffineDimExpr>(binary ? binary.getLHS() : e);
+    auto c = binary ? dyn_cast<AffineConstantExpr>(binary.getRHS()) : AffineConstantExpr();
+    bool div = binary && binary.getKind() == AffineExprKind::FloorDiv;
+    bool mod = binary && binary.getKind() == AffineExprKind::Mod;
+    if (!dim || (binary && !((div || mod) && c)))
+      return emitError() << "#tile.pack: a result is not d, d floordiv c or d mod c";
+    unsigned d = dim.getPosition();
+    if (binary && c.getValue() != pack.getBlocks()[d])
+      return emitError() << "#tile.pack: divisor " << c.getValue() << " of d" << d << " is not its block, "
+                         << pack.getBlocks()[d];
+    ++(div ? outer : mod ? inner : whole)[d];
+  }
+  for (auto [d, block] : llvm::enumerate(pack.getBlocks())) {
+    bool blocked = block > 1;
+    if (block < 1 || whole[d] != !blocked || outer[d] != blocked || inner[d] != blocked)
+      return emitError() << "#tile.pack: d" << d << " with block " << block << " must appear "
+                         << (blocked ? "once as floordiv and once as mod" : "once");
+  }
+  return success();
+}
+
+/// `inner` lists every factor after the first of each group; a static extent is a multiple of their product.
+static LogicalResult verifyComposite(function_ref<InFlightDiagnostic()> emitError, CompositeAttr composite,
+                                     ArrayRef<int64_t> shape) {
+  size_t next = 0;
+  for (auto [d, n] : llvm::enumerate(composite.getGroups())) {
+    int64_t product = 1;
+    if (n < 1 || next + n - 1 > composite.getInner().size())
+      return emitError() << "#tile.composite: group " << d << " of " << n << " dims does not fit `inner`";
+    for (int64_t i = 1; i < n; ++i)
+      product *= composite.getInner()[next++];
+    if (product < 1 || (!ShapedType::isDynamic(shape[d]) && shape[d] % product))
+      return emitError() << "#tile.composite: extent " << shape[d] << " of dim " << d
+                         << " is not a multiple of its inner factors, " << product;
+  }
+  if (next != composite.getInner().size())
+    return emitError() << "#tile.composite: " << composite.getInner().size() << " inner factors for groups that need "
+                       << next;
+  return success();
+}
+
 LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape, Type element,
                                Effect, Attribute layout) {
   for (int64_t d : shape)
@@ -81,13 +128,13 @@ LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, Arr
     if (pack.getMap().getNumDims() != shape.size() || pack.getBlocks().size() != shape.size())
       return emitError() << "#tile.pack has " << pack.getMap().getNumDims() << " logical dims and "
                          << pack.getBlocks().size() << " blocks, the view has " << shape.size() << " dims";
-    return success();
+    return verifyPack(emitError, pack);
   }
   if (auto composite = dyn_cast_or_null<CompositeAttr>(layout)) {
     if (composite.getGroups().size() != shape.size())
       return emitError() << "#tile.composite has " << composite.getGroups().size() << " groups, the view has "
                          << shape.size() << " dims";
-    return success();
+    return verifyComposite(emitError, composite, shape);
   }
   if (layout && !isa<WindowedAttr>(layout))
     return emitError() << "a view's layout is #tile.pack, #tile.composite or #tile.windowed";
@@ -113,15 +160,14 @@ SmallVector<int64_t> packedExtents(PackAttr pack, ArrayRef<int64_t> extents) {
   return result;
 }
 
-//===-- kernel -----------------------------------------------------------------------------------------------------===//
+//===-- kernel
+//-----------------------------------------------------------------------------------------------------===//
 
 unsigned KernelOp::getNumRefs() {
   return llvm::count_if(getArgTypes(), [](Attribute a) { return isa<RefType>(cast<TypeAttr>(a).getValue()); });
 }
 
-Block::BlockArgListType KernelOp::getDimArgs(Region &region) {
-  return region.getArguments().take_front(getNumDims());
-}
+Block::BlockArgListType KernelOp::getDimArgs(Region &region) { return region.getArguments().take_front(getNumDims()); }
 Block::BlockArgListType KernelOp::getArgs(Region &region) {
   return region.getArguments().slice(getNumDims(), getNumArgs());
 }
@@ -156,7 +202,8 @@ Block *KernelOp::addBlock(Region &region, TypeRange accumulators) {
   return block;
 }
 
-//===-- effects ----------------------------------------------------------------------------------------------------===//
+//===-- effects
+//----------------------------------------------------------------------------------------------------===//
 // Loads of `in` arguments have no effect, so that they may be shared and hoisted; everything else reads or writes.
 
 using Effects = SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;

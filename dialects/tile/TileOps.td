@@ -33,8 +33,13 @@ class Tile_EnumAttr<EnumInfo e, string mnemonic> : EnumAttr<Tile_Dialect, e, mne
 def Effect : Tile_Enum<"Effect", "how a kernel uses an argument", ["in", "out", "inout"]>;
 def LoopKind : Tile_Enum<"LoopKind", "what may be done to a loop", ["reduce", "serial", "parallel"]>;
 def RoundMode : Tile_Enum<"RoundMode", "rounding of a cast", ["rne", "rtz", "floor"]>;
-def TileReduceKind : Tile_Enum<"TileReduceKind", "combining operation (maxnum, minnum drop NaN; max, min propagate it)",
-  ["add", "mul", "max", "min", "maxnum", "minnum", "and", "or", "xor"]>;
+def TileReduceKind : I32EnumAttr<"TileReduceKind", "combining operation (maxnum, minnum drop NaN; max, min propagate it)", [
+    I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"mul", 1>, I32EnumAttrCase<"max", 2>, I32EnumAttrCase<"min", 3>,
+    I32EnumAttrCase<"maxnum", 4>, I32EnumAttrCase<"minnum", 5>, I32EnumAttrCase<"And", 6, "and">,
+    I32EnumAttrCase<"Or", 7, "or">, I32EnumAttrCase<"Xor", 8, "xor">]> {
+  let cppNamespace = "::adze::tile";
+  let genSpecializedAttr = 0;
+}
 def DotPrecision : Tile_Enum<"DotPrecision", "how a float32 dot multiplies", ["ieee", "tf32", "bf16x3"]>;
 def CombineKind : Tile_Enum<"CombineKind", "what a scatter does with the old value",
   ["set", "unique", "add", "mul", "max", "min"]>;
