@@ -67,6 +67,7 @@ class Graph_InferOp<string mnemonic, string role, string accuracy, list<Trait> t
     : Graph_Op<mnemonic, role, accuracy,
                !listconcat(traits, [DeclareOpInterfaceMethods<InferTypeOpInterface, ["isCompatibleReturnTypes"]>])> {
   let hasVerifier = 0;
+  let extraClassDeclaration = "static bool isCompatibleReturnTypes(::mlir::TypeRange a, ::mlir::TypeRange b);";
   let extraClassDefinition = !strconcat(
     "::adze::graph::FusionRole $cppClass::getFusionRole() { return ::adze::graph::FusionRole::", role, "; }\n",
     "::adze::graph::AccuracyClass $cppClass::getAccuracyClass() { return ::adze::graph::AccuracyClass::", accuracy, "; }\n",
