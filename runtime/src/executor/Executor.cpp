@@ -1,0 +1,425 @@
+#include "runtime/src/executor/Executor.h"
+
+#include "runtime/src/cpu/HostMemory.h"
+#include "runtime/src/executor/Bind.h"
+#include "runtime/src/host/HostOps.h"
+#include "runtime/src/status/Dtype.h"
+#include "runtime/src/status/Status.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace adze::rt {
+
+namespace {
+// Zero-sized tensors may come without memory; kernels still get an address.
+alignas(64) unsigned char emptyTensor[64];
+
+enum CopyKind { kHostToDevice = 0, kDeviceToHost = 1, kDeviceToDevice = 2 };
+} // namespace
+
+// --- memory ---
+
+void SessionMemory::reserve(uint64_t bytes, const char *what) {
+  if (limit_ && (bytes > limit_ || used_ > limit_ - bytes))
+    fail(ADZE_RESOURCE, "the session's memory cap is too small", what,
+         cat(bytes, " more bytes are needed, ", used_, " of max_bytes = ", limit_, " are in use"),
+         "raise max_bytes, use smaller inputs or fewer threads");
+  used_ += bytes;
+}
+
+void SessionMemory::growDevice(Area &area, uint64_t bytes, const char *what) {
+  if (bytes <= area.bytes && area.address)
+    return;
+  releaseDevice(area);
+  reserve(bytes, what);
+  area.bytes = bytes;
+  adze_status_t status = context_.driver().allocate(context_.device(), bytes, &area.address);
+  if (status != ADZE_OK) {
+    used_ -= bytes;
+    area = {};
+    context_.check(status, "out of memory", what);
+  }
+}
+
+void SessionMemory::growHost(Area &area, uint64_t bytes, const char *what) {
+  if (bytes <= area.bytes && area.address)
+    return;
+  releaseHost(area);
+  reserve(bytes, what);
+  void *memory = hostAllocate(context_.options(), bytes);
+  if (!memory) {
+    used_ -= bytes;
+    fail(ADZE_RESOURCE, "out of memory", what, cat("an allocation of ", bytes, " bytes was refused"),
+         "use smaller inputs or free memory");
+  }
+  area = {reinterpret_cast<uintptr_t>(memory), bytes};
+}
+
+void SessionMemory::releaseDevice(Area &area) {
+  if (area.address) {
+    context_.driver().release(context_.device(), area.address, area.bytes);
+    used_ -= area.bytes;
+  }
+  area = {};
+}
+
+void SessionMemory::releaseHost(Area &area) {
+  if (area.address) {
+    hostRelease(context_.options(), reinterpret_cast<void *>(uintptr_t(area.address)), area.bytes);
+    used_ -= area.bytes;
+  }
+  area = {};
+}
+
+// --- set-up of a run ---
+
+Executor::Executor(const DeviceContext &context, SessionMemory &memory)
+    : context_(context), program_(context.program()), memory_(memory), symbols_(context.program().table),
+      deviceInputs_(context.package().inputs.size()), deviceOutputs_(context.package().outputs.size()),
+      recipes_(context.program().recipes.size(), nullptr) {
+  uint64_t scratch;
+  if (__builtin_mul_overflow(context.maxScratch(), uint64_t(std::max(context.info().num_units, 1)), &scratch))
+    bad("the kernels' scratch memory has no valid size");
+  if (context.hostMemory())
+    memory_.reserve(scratch, "the kernels' scratch memory");
+  context.check(context.driver().queue_create(context.device(), &ownQueue_), "cannot create a queue", "the device");
+}
+
+Executor::~Executor() {
+  memory_.releaseDevice(arena_);
+  for (SessionMemory::Area &area : deviceInputs_)
+    memory_.releaseDevice(area);
+  for (SessionMemory::Area &area : deviceOutputs_)
+    memory_.releaseDevice(area);
+  context_.driver().queue_destroy(context_.device(), ownQueue_);
+}
+
+void Executor::run(const adze_tensor_t *inputs, const adze_tensor_t *outputs, const uint64_t *outputBytes,
+                   adze_queue_t *queue, const std::atomic<bool> &cancel, bool profile) {
+  queue_ = queue ? queue : ownQueue_;
+  cancel_ = &cancel;
+  profile_ = profile;
+  events_.clear();
+  start_ = Clock::now();
+  symbols_.bind(context_.package(), inputs);
+  runChecks();
+  placeBuffers(inputs, outputs, outputBytes);
+  runBlock(0);
+  if (!context_.hostMemory())
+    readOutputs(outputs, outputBytes);
+  synchronize();
+}
+
+/// Those that rest on symbols of the data run after the host operations that define them.
+void Executor::runChecks() {
+  for (const Check &check : program_.checks) {
+    if (symbols_.isProvisional(check.expr))
+      continue;
+    if (symbols_.value(check.expr) == 0)
+      fail(ADZE_BAD_INPUT, "the inputs do not fit the model", "a condition checked at launch", check.message,
+           "pass inputs whose shapes and values agree with the model");
+  }
+}
+
+adze_address_t Executor::placeHostTensor(const adze_tensor_t &tensor, uint64_t bytes, SessionMemory::Area &area,
+                                         bool upload) {
+  if (context_.hostMemory())
+    return reinterpret_cast<uintptr_t>(tensor.data ? tensor.data : emptyTensor);
+  memory_.growDevice(area, bytes, "an input or output on the device");
+  if (upload && bytes)
+    context_.check(
+        context_.driver().copy(queue_, area.address, reinterpret_cast<uintptr_t>(tensor.data), bytes, kHostToDevice),
+        "cannot copy an input", "the device");
+  return area.address;
+}
+
+void Executor::placeBuffers(const adze_tensor_t *inputs, const adze_tensor_t *outputs, const uint64_t *outputBytes) {
+  const Package &package = context_.package();
+  arenaBytes_ = size(program_.arenaBytes, "the arena");
+  memory_.growDevice(arena_, arenaBytes_, "the arena for intermediate tensors");
+  std::vector<Place> in, out;
+  for (size_t i = 0; i < package.inputs.size(); ++i) {
+    uint64_t bytes = tensorBytes(package.inputs[i].dtype, inputs[i].dims, package.inputs[i].dims.size(), "an input");
+    in.push_back({placeHostTensor(inputs[i], bytes, deviceInputs_[i], true), bytes});
+  }
+  for (size_t i = 0; i < package.outputs.size(); ++i)
+    out.push_back({placeHostTensor(outputs[i], outputBytes[i], deviceOutputs_[i], false), outputBytes[i]});
+
+  places_.resize(program_.buffers.size());
+  for (size_t i = 0; i < places_.size(); ++i) {
+    const Buffer &buffer = program_.buffers[i];
+    uint64_t bytes = size(buffer.size, "a buffer"), room = bytes;
+    adze_address_t address = 0;
+    switch (buffer.kind) {
+    case BufferKind::input:
+      address = in[buffer.index].address;
+      room = in[buffer.index].size;
+      break;
+    case BufferKind::output:
+      address = out[buffer.index].address;
+      room = out[buffer.index].size;
+      break;
+    case BufferKind::weight:
+      address = context_.weight(i);
+      break;
+    case BufferKind::arena: {
+      uint64_t offset = size(buffer.offset, "an offset in the arena");
+      room = offset <= arenaBytes_ ? arenaBytes_ - offset : 0;
+      address = arena_.address + std::min(offset, arenaBytes_);
+      break;
+    }
+    }
+    if (bytes > room)
+      bad(cat("buffer ", i, " needs ", bytes, " bytes where ", room, " are planned"));
+    places_[i] = {address, bytes};
+  }
+}
+
+void Executor::readOutputs(const adze_tensor_t *outputs, const uint64_t *outputBytes) {
+  for (size_t i = 0; i < deviceOutputs_.size(); ++i)
+    if (outputBytes[i])
+      context_.check(context_.driver().copy(queue_, reinterpret_cast<uintptr_t>(outputs[i].data),
+                                            deviceOutputs_[i].address, outputBytes[i], kDeviceToHost),
+                     "cannot copy an output", "the device");
+}
+
+// --- commands ---
+
+void Executor::runBlock(size_t block) {
+  for (const Command &command : program_.blocks[block]) {
+    checkCancel();
+    if (!profile_) {
+      runCommand(command);
+      continue;
+    }
+    auto nanoseconds = [this] {
+      return uint64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_).count());
+    };
+    // Control flow counts through the commands inside it.
+    bool nested = std::holds_alternative<IfCommand>(command) || std::holds_alternative<LoopCommand>(command);
+    uint64_t begin = nanoseconds();
+    runCommand(command);
+    if (nested)
+      continue;
+    synchronize();
+    events_.push_back({commandName(command), commandNodes(command), begin, nanoseconds()});
+  }
+}
+
+void Executor::runCommand(const Command &command) {
+  std::visit([this](const auto &specific) { run(specific); }, command);
+}
+
+void Executor::run(const DispatchCommand &command) {
+  const Kernel &kernel = context_.image()->kernels[command.kernel];
+  adze_launch_t launch{};
+  launch.struct_size = sizeof(launch);
+  int64_t programs = 1;
+  for (size_t i = 0; i < 3; ++i) {
+    launch.grid[i] = i < command.grid.size() ? known(command.grid[i]) : 1;
+    if (launch.grid[i] < 0 || __builtin_mul_overflow(programs, launch.grid[i], &programs))
+      bad(cat("kernel '", kernel.symbol, "' has an invalid grid"));
+  }
+  if (programs == 0)
+    return;
+  if (context_.hostMemory()) {
+    launch.grid[0] = programs;
+    launch.grid[1] = launch.grid[2] = 1;
+  }
+  launchBuffers_.clear();
+  for (uint32_t buffer : command.buffers)
+    launchBuffers_.push_back(places_[buffer].address);
+  launchScalars_.clear();
+  for (uint32_t expr : command.scalars)
+    launchScalars_.push_back(known(expr));
+  launchDescriptors_.clear();
+  for (uint32_t recipe : command.descriptors) {
+    const adze_driver_t &driver = context_.driver();
+    if (!driver.build_descriptor)
+      bad(cat("kernel '", kernel.symbol, "' needs descriptors, which the driver cannot build"));
+    const std::vector<int64_t> &words = program_.recipes[recipe];
+    if (!recipes_[recipe])
+      context_.check(driver.build_descriptor(context_.device(), words.data(), words.size(), &recipes_[recipe]),
+                     "cannot build a descriptor", kernel.nodes);
+    launchDescriptors_.push_back(recipes_[recipe]);
+  }
+  launch.image = context_.code();
+  launch.symbol = kernel.symbol.c_str();
+  launch.num_buffers = uint32_t(launchBuffers_.size());
+  launch.num_scalars = uint32_t(launchScalars_.size());
+  launch.num_descriptors = uint32_t(launchDescriptors_.size());
+  launch.buffers = launchBuffers_.data();
+  launch.scalars = launchScalars_.data();
+  launch.descriptors = launchDescriptors_.data();
+  std::copy(kernel.block, kernel.block + 3, launch.block);
+  launch.shared_bytes = kernel.scratch;
+  launch.nodes = kernel.nodes.c_str();
+  context_.check(context_.driver().launch(queue_, &launch), "a kernel failed", kernel.nodes);
+}
+
+void Executor::run(const CopyCommand &command) {
+  uint64_t bytes = size(command.bytes, "a copy");
+  within(command.to, bytes, "a copy");
+  within(command.from, bytes, "a copy");
+  if (bytes)
+    context_.check(context_.driver().copy(queue_, places_[command.to].address, places_[command.from].address, bytes,
+                                          kDeviceToDevice),
+                   "a copy failed", "the device");
+}
+
+void Executor::run(const FillCommand &command) {
+  uint64_t bytes = size(command.bytes, "a fill");
+  within(command.to, bytes, "a fill");
+  if (bytes)
+    context_.check(
+        context_.driver().fill(queue_, places_[command.to].address, command.pattern, command.patternBytes, bytes),
+        "a fill failed", "the device");
+}
+
+void Executor::run(const StoreCommand &command) {
+  size_t width = dtypeBytes(command.dtype);
+  std::vector<unsigned char> values(width * command.exprs.size());
+  for (size_t i = 0; i < command.exprs.size(); ++i)
+    if (int64_t value = known(command.exprs[i]); !storeInteger(values.data(), command.dtype, i, value))
+      fail(ADZE_BAD_INPUT, "a size does not fit its type", "a shape computed at launch",
+           cat(value, " is not a value of ", dtypeName(command.dtype)), "use smaller inputs");
+  write(command.to, values.data(), values.size());
+}
+
+void Executor::run(const HostCommand &command) {
+  HostCall call;
+  call.command = &command;
+  call.defined.assign(command.defines.size(), 0);
+  std::vector<std::vector<unsigned char>> staging; // copies where the device has its own memory
+  staging.reserve(command.inputs.size() + command.outputs.size());
+  auto operand = [&](const HostOperand &from, bool isInput) {
+    HostTensor tensor{nullptr, from.dtype, {}, 1, dtypeBytes(from.dtype)};
+    for (uint32_t dim : from.dims)
+      tensor.dims.push_back(isInput ? known(dim) : symbols_.value(dim));
+    uint64_t bytes = tensorBytes(from.dtype, tensor.dims.data(), tensor.dims.size(),
+                                 cat("an operand of host operation '", command.op->name, "' (", command.nodes, ")"));
+    tensor.count = int64_t(bytes / tensor.elementBytes);
+    within(from.buffer, bytes, "a host operation");
+    if (context_.hostMemory()) {
+      tensor.data = reinterpret_cast<void *>(uintptr_t(places_[from.buffer].address));
+    } else {
+      staging.emplace_back(std::max<uint64_t>(bytes, 1));
+      tensor.data = staging.back().data();
+      if (isInput)
+        read(from.buffer, tensor.data, bytes);
+    }
+    return tensor;
+  };
+  for (const HostOperand &input : command.inputs)
+    call.inputs.push_back(operand(input, true));
+  for (const HostOperand &output : command.outputs)
+    call.outputs.push_back(operand(output, false));
+  command.op->run(call);
+  if (!context_.hostMemory())
+    for (size_t i = 0; i < command.outputs.size(); ++i)
+      write(command.outputs[i].buffer, call.outputs[i].data,
+            uint64_t(call.outputs[i].count) * call.outputs[i].elementBytes);
+  if (!command.defines.empty()) {
+    symbols_.define(command.defines.data(), call.defined.data(), call.defined.size());
+    runChecks();
+  }
+}
+
+void Executor::run(const IfCommand &command) {
+  runBlock(readFlag(command.condition) ? command.thenBlock : command.elseBlock);
+}
+
+void Executor::run(const LoopCommand &command) {
+  int64_t trip = known(command.trip);
+  for (int64_t i = 0; i < trip; ++i) {
+    checkCancel();
+    if (command.hasCondition && !readFlag(command.condition))
+      return;
+    if (command.hasIteration)
+      write(command.iteration, &i, sizeof(i));
+    runBlock(command.body);
+  }
+}
+
+// --- helpers ---
+
+bool Executor::readFlag(uint32_t buffer) {
+  unsigned char flag = 0;
+  read(buffer, &flag, 1);
+  return flag != 0;
+}
+
+void Executor::write(uint32_t buffer, const void *data, uint64_t bytes) {
+  within(buffer, bytes, "a store");
+  if (!bytes)
+    return;
+  context_.check(
+      context_.driver().copy(queue_, places_[buffer].address, reinterpret_cast<uintptr_t>(data), bytes, kHostToDevice),
+      "a store failed", "the device");
+  if (!context_.hostMemory())
+    synchronize(); // data is the caller's for no longer than this call
+}
+
+void Executor::read(uint32_t buffer, void *data, uint64_t bytes) {
+  within(buffer, bytes, "a read");
+  if (!bytes)
+    return;
+  context_.check(
+      context_.driver().copy(queue_, reinterpret_cast<uintptr_t>(data), places_[buffer].address, bytes, kDeviceToHost),
+      "a read failed", "the device");
+  synchronize();
+}
+
+int64_t Executor::known(uint32_t expr) const {
+  if (symbols_.isProvisional(expr))
+    bad(cat("expression ", expr, " is used before the host operation that defines its symbols"));
+  return symbols_.value(expr);
+}
+
+uint64_t Executor::size(uint32_t expr, const char *what) const {
+  int64_t value = symbols_.value(expr);
+  if (value < 0 || value > (int64_t(1) << 62))
+    bad(cat(what, " has the size ", value));
+  return uint64_t(value);
+}
+
+void Executor::within(uint32_t buffer, uint64_t bytes, const char *what) const {
+  if (bytes > places_[buffer].size)
+    bad(cat(what, " of ", bytes, " bytes goes beyond buffer ", buffer, " of ", places_[buffer].size, " bytes"));
+}
+
+void Executor::checkCancel() const {
+  if (cancel_->load(std::memory_order_relaxed))
+    fail(ADZE_CANCELLED, "the run was cancelled", "the session", "adze_session_cancel was called", "run it again");
+}
+
+void Executor::bad(const std::string &why) const {
+  fail(ADZE_BAD_PACKAGE, "the package's program is not consistent", cat("program for ", program_.target), why,
+       "compile the package again and report this");
+}
+
+void Executor::synchronize() {
+  context_.check(context_.driver().synchronize(queue_), "the device failed", "the end of a run");
+}
+
+const char *Executor::commandName(const Command &command) const {
+  static const char *const names[] = {"", "copy", "fill", "store", "", "if", "loop"};
+  if (const auto *dispatch = std::get_if<DispatchCommand>(&command)) {
+    const Kernel &kernel = context_.image()->kernels[dispatch->kernel];
+    return kernel.key.empty() ? kernel.symbol.c_str() : kernel.key.c_str();
+  }
+  if (const auto *host = std::get_if<HostCommand>(&command))
+    return host->op->name;
+  return names[command.index()];
+}
+
+const char *Executor::commandNodes(const Command &command) const {
+  if (const auto *dispatch = std::get_if<DispatchCommand>(&command))
+    return context_.image()->kernels[dispatch->kernel].nodes.c_str();
+  if (const auto *host = std::get_if<HostCommand>(&command))
+    return host->nodes.c_str();
+  return "";
+}
+
+} // namespace adze::rt
