@@ -2,7 +2,7 @@
 #ifndef ADZE_COMPILER_PIPELINE_PIPELINE_H
 #define ADZE_COMPILER_PIPELINE_PIPELINE_H
 
-#include "compiler/import/Import.h"
+#include "compiler/import/Importer.h"
 #include "compiler/support/Status.h"
 #include "compiler/target/Target.h"
 #include "compiler/weights/WeightStore.h"

@@ -1,0 +1,302 @@
+#include "compiler/pipeline/Pipeline.h"
+#include "compiler/canonicalize/GraphCanonicalize.h"
+#include "compiler/fuse/GraphFuse.h"
+#include "compiler/kernels/Kernels.h"
+#include "compiler/oracle/GraphOracle.h"
+#include "compiler/pipeline/WritePackage.h"
+#include "compiler/plan/Planner.h"
+#include "compiler/support/NodeLoc.h"
+#include "compiler/verify/TileVerify.h"
+#include "dialects/exec/ExecDialect.h"
+#include "dialects/graph/GraphDialect.h"
+#include "dialects/tile/TileDialect.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <thread>
+
+using namespace mlir;
+
+namespace adze {
+
+void registerCompilerDialects(DialectRegistry &registry) {
+  registry.insert<graph::GraphDialect, tile::TileDialect, exec::ExecDialect, func::FuncDialect, arith::ArithDialect,
+                  math::MathDialect, scf::SCFDialect, affine::AffineDialect>();
+}
+
+namespace {
+
+/// Turns MLIR diagnostics of one compilation into errors of the sink: our own bugs, unless a kind was reported already.
+class DiagnosticsToErrors {
+public:
+  DiagnosticsToErrors(MLIRContext &context, ErrorSink &errors)
+      : handler(&context, [&errors](Diagnostic &d) {
+          if (d.getSeverity() != DiagnosticSeverity::Error)
+            return success();
+          ErrorPlace where;
+          for (const NodeRef &ref : nodesOf(d.getLocation())) {
+            where.node = ref.node;
+            where.op = ref.op;
+            where.index = ref.index;
+            break;
+          }
+          errors.add(ErrorKind::Internal, "the compiler failed", d.str(),
+                     "this is a bug in adze: please report it with the model", where);
+          return success();
+        }) {}
+
+private:
+  ScopedDiagnosticHandler handler;
+};
+
+/// Writes one numbered file a tier.
+class Dumper {
+public:
+  explicit Dumper(const CompileOptions &options) : dir(options.dumpDir) {}
+  void operator()(ModuleOp module, const llvm::Twine &name) {
+    if (dir.empty())
+      return;
+    llvm::sys::fs::create_directories(dir);
+    std::string number = llvm::formatv("{0:d2}-", next++).str();
+    std::error_code ec;
+    llvm::raw_fd_ostream os(dir + "/" + number + name.str() + ".mlir", ec);
+    if (!ec)
+      module->print(os);
+  }
+
+private:
+  std::string dir;
+  unsigned next = 0;
+};
+
+void step(const CompileOptions &options, StringRef name, size_t done = 0, size_t total = 0) {
+  if (options.progress)
+    options.progress(name, done, total);
+}
+bool cancelled(const CompileOptions &options) { return options.cancelled && options.cancelled->load(); }
+
+/// A target asked for on the command line, resolved.
+struct Choice {
+  const Target *target;
+  std::vector<TargetArch> archs;
+};
+
+bool chooseTargets(const TargetRegistry &registry, const CompileOptions &options, std::vector<Choice> &choices,
+                   ErrorSink &errors) {
+  for (const std::string &text : options.targets) {
+    auto [name, arch] = StringRef(text).split(':');
+    const Target *target = registry.find(name);
+    if (!target) {
+      errors.add(ErrorKind::Unsupported, "unknown target '" + text + "'", "this build has no code generator of that name",
+                 "run `adze targets` for the list");
+      return false;
+    }
+    llvm::Expected<std::vector<TargetArch>> archs = target->resolve(arch);
+    if (!archs) {
+      errors.add(ErrorKind::Unsupported, "unknown architecture '" + text + "'", llvm::toString(archs.takeError()),
+                 "run `adze targets` for the list");
+      return false;
+    }
+    auto *same = llvm::find_if(choices, [&](const Choice &c) { return c.target == target; });
+    if (same == choices.end())
+      choices.push_back({target, std::move(*archs)});
+    else
+      for (TargetArch &a : *archs)
+        if (llvm::none_of(same->archs, [&](const TargetArch &b) { return b.arch == a.arch; }))
+          same->archs.push_back(std::move(a));
+  }
+  return true;
+}
+
+/// The images of one target, one thread an architecture.
+bool compileImages(ModuleOp module, const Choice &choice, const CompileOptions &options, std::vector<Image> &images) {
+  std::vector<FailureOr<Image>> results(choice.archs.size(), failure());
+  SerializeOptions serialize;
+  serialize.optLevel = options.optLevel;
+  unsigned cores = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+  serialize.threads = std::max<unsigned>(1, cores / choice.archs.size());
+  serialize.dumpDir = options.dumpDir;
+  auto one = [&](size_t i) { results[i] = choice.target->compile(module, choice.archs[i], serialize); };
+  if (cores > 1) {
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < results.size(); ++i)
+      threads.emplace_back(one, i);
+    for (std::thread &t : threads)
+      t.join();
+  } else {
+    for (size_t i = 0; i < results.size(); ++i)
+      one(i);
+  }
+  for (FailureOr<Image> &r : results) {
+    if (failed(r))
+      return false;
+    images.push_back(std::move(*r));
+  }
+  return true;
+}
+
+llvm::json::Object targetReport(const CompiledTarget &t) {
+  llvm::json::Object o;
+  o["target"] = t.name;
+  auto constant = [](std::optional<AffineMap> map) -> llvm::json::Value {
+    if (!map)
+      return nullptr;
+    if (auto c = graph::constantOf(map->getResult(0)))
+      return *c;
+    std::string text;
+    llvm::raw_string_ostream(text) << map->getResult(0);
+    return text;
+  };
+  exec::ProgramOp program = t.program;
+  o["arena_bytes"] = constant(program.getArena());
+  o["arena_lower_bound"] = constant(program.getLowerBound());
+  int64_t kernels = 0, dispatches = 0;
+  t.module.get().walk([&](tile::KernelOp) { ++kernels; });
+  program.walk([&](exec::DispatchOp) { ++dispatches; });
+  o["kernels"] = kernels;
+  o["dispatches"] = dispatches;
+  llvm::json::Array images;
+  for (const Image &image : t.images)
+    images.push_back(llvm::json::Object{{"arch", image.arch}, {"bytes", int64_t(image.code.size())}});
+  o["images"] = std::move(images);
+  return o;
+}
+
+llvm::json::Object fusionReport(const FuseReport &fuse) {
+  llvm::json::Array regions, cuts;
+  for (const FuseReport::Region &r : fuse.regions) {
+    llvm::json::Array ops;
+    for (const std::string &op : r.ops)
+      ops.push_back(op);
+    regions.push_back(llvm::json::Object{
+        {"family", r.family}, {"ops", std::move(ops)}, {"inputs", r.inputs}, {"outputs", r.outputs}});
+  }
+  for (const FuseReport::Cut &c : fuse.cuts)
+    cuts.push_back(llvm::json::Object{{"producer", c.producer}, {"consumer", c.consumer}, {"reason", c.reason}});
+  return llvm::json::Object{{"regions", std::move(regions)}, {"cuts", std::move(cuts)}};
+}
+
+} // namespace
+
+//===-- tier 1: ONNX to graph --------------------------------------------------------------------------------------===//
+
+FailureOr<ImportedModel> importToGraph(MLIRContext &context, StringRef modelPath, const CompileOptions &options,
+                                       ErrorSink &errors) {
+  ImportedModel model;
+  model.weights = std::make_unique<WeightStore>();
+  step(options, "import");
+  model.module = importModel(context, modelPath, options.import, *model.weights, errors);
+  if (!model.module)
+    return failure();
+  step(options, "fold constants");
+  if (failed(canonicalizeGraph(*model.module, *model.weights)) ||
+      failed(foldConstants(*model.module, *model.weights, FoldOptions())) ||
+      failed(canonicalizeGraph(*model.module, *model.weights)))
+    return failure();
+  return model;
+}
+
+void checkSupport(ModuleOp module, const TargetRegistry &registry, const CompileOptions &options, ErrorSink &errors) {
+  std::vector<Choice> choices;
+  if (!chooseTargets(registry, options, choices, errors))
+    return;
+  module.lookupSymbol<func::FuncOp>(graph::kMainFunction).walk([&](Operation *op) {
+    if (!isa<graph::GraphDialect>(op->getDialect()))
+      return;
+    for (const Choice &choice : choices) {
+      std::string reason = unsupportedReason(op);
+      if (reason.empty()) {
+        Support s = choice.target->support(op, choice.archs.front());
+        if (s.level == SupportLevel::Unsupported)
+          reason = s.reason;
+      }
+      if (reason.empty())
+        continue;
+      ErrorPlace where;
+      for (const NodeRef &ref : nodesOf(op->getLoc())) {
+        where.node = ref.node;
+        where.op = ref.op;
+        where.domain = ref.domain;
+        where.index = ref.index;
+        break;
+      }
+      errors.add(ErrorKind::Unsupported, "not supported on target " + choice.target->name().str(), reason,
+                 "use another formulation of the node, or another target", where);
+    }
+  });
+}
+
+//===-- tier 2: graph to kernels -----------------------------------------------------------------------------------===//
+
+LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<TargetArch> archs, WeightStore &weights,
+                             const CompileOptions &options, CompileReport *report) {
+  Dumper dump(options);
+  if (options.fuse && failed(recognizePatterns(module, weights)))
+    return failure();
+  FuseOptions fuse;
+  fuse.fuse = options.fuse;
+  FuseReport fuseReport;
+  if (failed(fuseGraph(module, fuse, &fuseReport)))
+    return failure();
+  if (report)
+    report->json["fusion_" + target.name().str()] = fusionReport(fuseReport);
+  dump(module, target.name() + "-fused");
+  KernelOptions kernels;
+  kernels.integerData = options.integerData;
+  if (failed(buildKernels(module, target, archs, &weights, kernels)))
+    return failure();
+  dump(module, target.name() + "-kernels");
+  return verifyTiles(module);
+}
+
+//===-- the whole way ----------------------------------------------------------------------------------------------===//
+
+bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistry &registry,
+                  const CompileOptions &options, CompileReport &report, ErrorSink &errors) {
+  std::vector<Choice> choices;
+  if (!chooseTargets(registry, options, choices, errors))
+    return false;
+  DialectRegistry dialects;
+  registerCompilerDialects(dialects);
+  for (const Choice &c : choices)
+    c.target->registerDialects(dialects);
+  MLIRContext context(dialects);
+  context.loadAllAvailableDialects();
+  DiagnosticsToErrors diagnostics(context, errors);
+
+  FailureOr<ImportedModel> model = importToGraph(context, modelPath, options, errors);
+  if (failed(model) || cancelled(options))
+    return false;
+  ModuleOp graph = *model->module;
+  Dumper(options)(graph, "graph");
+  checkSupport(graph, registry, options, errors);
+  if (!errors.empty())
+    return false;
+  if (outputPath.empty())
+    return true; // --check
+
+  std::vector<CompiledTarget> compiled;
+  llvm::json::Array reports;
+  for (const Choice &choice : choices) {
+    CompiledTarget t;
+    t.name = choice.target->name().str();
+    t.module = graph.clone();
+    step(options, "fuse and plan");
+    if (failed(graphToKernels(*t.module, *choice.target, choice.archs, *model->weights, options, &report)))
+      return false;
+    FailureOr<exec::ProgramOp> program = planProgram(*t.module, choice.target->name(), *model->weights);
+    if (failed(program) || cancelled(options))
+      return false;
+    t.program = *program;
+    step(options, "generate code");
+    if (!compileImages(*t.module, choice, options, t.images) || cancelled(options))
+      return false;
+    reports.push_back(targetReport(t));
+    compiled.push_back(std::move(t));
+  }
+  report.json["targets"] = std::move(reports);
+  step(options, "write package");
+  return writePackage(outputPath, graph, *model->weights, compiled, options, report, errors) && errors.empty();
+}
+
+} // namespace adze

@@ -1,0 +1,133 @@
+#include "compiler/pipeline/WritePackage.h"
+#include "adze/adze.h"
+#include "compiler/package/PackageWriter.h"
+#include "compiler/pipeline/DebugGraph.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/SHA256.h"
+
+using namespace mlir;
+
+namespace adze {
+namespace {
+
+class Writer {
+public:
+  Writer(StringRef path, const WeightStore &weights, ErrorSink &errors) : path(path), weights(weights), errors(errors) {}
+
+  bool check(const WriteStatus &status) {
+    if (status.ok())
+      return true;
+    ErrorPlace where;
+    where.file = path.str();
+    errors.add(status.code == 8 ? ErrorKind::Resource : ErrorKind::Internal, "cannot write the package",
+               status.message, "make room, or choose another place with -o", where);
+    return false;
+  }
+
+  bool open() { return check(PackageWriter::create(path.str(), writer)); }
+
+  bool addWeight(uint32_t id) {
+    if (places.count(id))
+      return true;
+    std::vector<char> bytes;
+    const char *data = weights.tryData(id);
+    if (!data) {
+      bytes.resize(weights.byteSize(id));
+      if (!weights.read(id, bytes)) {
+        ErrorPlace where;
+        where.tensor = weights.name(id).str();
+        errors.add(ErrorKind::Malformed, "cannot read a weight", "the file behind it changed while it was compiled",
+                   "compile again", where);
+        return false;
+      }
+      data = bytes.data();
+    }
+    WeightRef ref;
+    if (!check(writer->addWeight(data, weights.byteSize(id), ref)))
+      return false;
+    places[id] = {PackageWriter::kWeightSection, ref.offset};
+    return true;
+  }
+
+  WeightPlace place(uint32_t id) const { return places.lookup(id); }
+
+  std::unique_ptr<PackageWriter> writer;
+
+private:
+  StringRef path;
+  const WeightStore &weights;
+  ErrorSink &errors;
+  llvm::DenseMap<uint32_t, WeightPlace> places;
+};
+
+/// What made this package: no times, no paths, so that the same input gives the same bytes.
+std::vector<std::pair<std::string, std::string>> provenance(ModuleOp graph, ArrayRef<CompiledTarget> targets,
+                                                            const CompileOptions &options) {
+  std::vector<std::pair<std::string, std::string>> list;
+  list.emplace_back("compiler", std::string("adze ") + adze_version());
+  list.emplace_back("flags", options.commandLine);
+  if (auto digest = graph->getAttrOfType<StringAttr>("graph.source_sha256"))
+    list.emplace_back("source_sha256", digest.getValue().str());
+  for (const CompiledTarget &t : targets)
+    for (const Image &image : t.images)
+      list.emplace_back("target", t.name + ":" + image.arch);
+  list.emplace_back("numeric_contract", "1");
+  return list;
+}
+
+} // namespace
+
+bool writePackage(StringRef outputPath, ModuleOp graph, const WeightStore &weights, ArrayRef<CompiledTarget> targets,
+                  const CompileOptions &options, CompileReport &report, ErrorSink &errors) {
+  Writer w(outputPath, weights, errors);
+  if (!w.open())
+    return false;
+  for (const CompiledTarget &t : targets) {
+    bool ok = true;
+    exec::ProgramOp(t.program).walk([&](exec::BufferOp buffer) {
+      if (ok && buffer.getKind() == exec::BufferKind::weight)
+        ok = w.addWeight(buffer.getIndex());
+    });
+    if (!ok)
+      return false;
+  }
+  if (!options.stripDebug)
+    for (uint32_t id : usedWeights(graph))
+      if (!weights.splat(id) && !w.addWeight(id))
+        return false;
+
+  MetadataInput meta;
+  meta.graph = graph;
+  meta.weightSections = {PackageWriter::kWeightSection};
+  for (const CompiledTarget &t : targets) {
+    ProgramPart part;
+    part.module = t.module.get();
+    part.program = t.program;
+    for (const Image &image : t.images) {
+      uint32_t section = 0;
+      if (!w.check(w.writer->addCode(t.name + ":" + image.arch, image.code.data(), image.code.size(), section)))
+        return false;
+      part.images.push_back({&image, section});
+    }
+    meta.programs.push_back(part);
+  }
+  auto place = [&](uint32_t id) { return w.place(id); };
+  if (!options.stripDebug) {
+    FailureOr<std::string> debug = writeDebugGraph(graph, weights, place);
+    if (failed(debug) || !w.check(w.writer->addDebug(debug->data(), debug->size(), meta.debugSection)))
+      return false;
+  }
+  meta.provenance = provenance(graph, targets, options);
+  FailureOr<std::string> bytes = buildMetadata(meta, place);
+  if (failed(bytes))
+    return false;
+  report.json["weight_bytes"] = int64_t(w.writer->weightBytesStored());
+  if (!w.check(w.writer->finish(bytes->data(), bytes->size())))
+    return false;
+  uint64_t size = 0;
+  if (!llvm::sys::fs::file_size(outputPath, size))
+    report.packageBytes = size;
+  return true;
+}
+
+} // namespace adze
