@@ -160,7 +160,7 @@ def Tile_YieldOp : Tile_PureOp<"yield", [Terminator, HasParent<"KernelOp">]> {
   let summary = "ends a region with its accumulators";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
-  let builders = [OpBuilder<(ins), [{}]>];
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
   let hasVerifier = 0;
 }
 
