@@ -1,0 +1,21 @@
+// Graph tier: exact, target-independent clean-up. See GraphCanonicalize.td.
+#ifndef ADZE_COMPILER_CANONICALIZE_GRAPHCANONICALIZE_H
+#define ADZE_COMPILER_CANONICALIZE_GRAPHCANONICALIZE_H
+
+#include "compiler/canonicalize/Constants.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Pass/Pass.h"
+#include <memory>
+
+namespace adze {
+
+void populateIdentityPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
+void populateViewPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
+
+/// `weights` may be null (constants in the weight store are then opaque) and must outlive the pass.
+std::unique_ptr<mlir::Pass> createGraphCanonicalizePass(WeightStore *weights);
+void registerGraphCanonicalizePass();
+
+} // namespace adze
+
+#endif

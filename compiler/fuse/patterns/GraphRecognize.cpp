@@ -1,0 +1,44 @@
+#include "compiler/fuse/patterns/GraphRecognize.h"
+#include "compiler/canonicalize/GraphCanonicalize.h"
+#include "compiler/fuse/patterns/Patterns.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace adze {
+
+#define GEN_PASS_DEF_GRAPHRECOGNIZE
+#include "compiler/fuse/patterns/GraphRecognize.h.inc"
+
+namespace {
+struct GraphRecognize : impl::GraphRecognizeBase<GraphRecognize> {
+  explicit GraphRecognize(WeightStore *weights = nullptr) : weights(weights) {}
+
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    Constants constants(weights);
+    populateIdentityPatterns(patterns, constants);
+    populateViewPatterns(patterns, constants);
+    populateBatchNormPatterns(patterns, constants);
+    populateActivationPatterns(patterns, constants);
+    populateSoftmaxPatterns(patterns, constants);
+    populateNormPatterns(patterns, constants);
+    populateAttentionPatterns(patterns, constants);
+    GreedyRewriteConfig config;
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+    (void)applyPatternsGreedily(getOperation(), std::move(patterns), config);
+  }
+
+  WeightStore *weights;
+};
+} // namespace
+
+std::unique_ptr<Pass> createGraphRecognizePass(WeightStore *weights) {
+  return std::make_unique<GraphRecognize>(weights);
+}
+
+void registerGraphRecognizePass() {
+  ::mlir::registerPass([] { return createGraphRecognizePass(nullptr); });
+}
+
+} // namespace adze

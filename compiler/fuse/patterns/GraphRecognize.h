@@ -1,0 +1,18 @@
+// Graph tier: named ops from their primitive spellings. See GraphRecognize.td.
+#ifndef ADZE_COMPILER_FUSE_PATTERNS_GRAPHRECOGNIZE_H
+#define ADZE_COMPILER_FUSE_PATTERNS_GRAPHRECOGNIZE_H
+
+#include "mlir/Pass/Pass.h"
+#include <memory>
+
+namespace adze {
+class WeightStore;
+
+/// `weights` may be null (then no batch normalisation is folded) and must outlive the pass; folded weights are added to
+/// it as computed entries.
+std::unique_ptr<mlir::Pass> createGraphRecognizePass(WeightStore *weights);
+void registerGraphRecognizePass();
+
+} // namespace adze
+
+#endif
