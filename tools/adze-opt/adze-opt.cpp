@@ -1,4 +1,7 @@
 // The lit tool: reads MLIR, runs passes of the compiler, prints MLIR.
+#include "compiler/canonicalize/GraphCanonicalize.h"
+#include "compiler/fuse/GraphFuse.h"
+#include "compiler/fuse/patterns/GraphRecognize.h"
 #include "compiler/verify/TileVerify.h"
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/graph/GraphDialect.h"
@@ -25,6 +28,9 @@ int main(int argc, char **argv) {
   mlir::registerInlinerPass();
   mlir::registerLoopInvariantCodeMotionPass();
   mlir::registerSymbolDCEPass();
+  adze::registerGraphCanonicalizePass();
+  adze::registerGraphRecognizePass();
+  adze::registerGraphFusePass();
   adze::registerTileVerify();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "adze's optimiser driver\n", registry));
 }
