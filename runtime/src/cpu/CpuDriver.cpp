@@ -266,10 +266,12 @@ void growScratch(adze_queue_t &queue, size_t bytes) {
   queue.scratchBytes = bytes;
   for (void *&area : queue.scratch) {
     area = hostAllocate(queue.device->options, bytes);
-    if (!area)
-      fail(ADZE_RESOURCE, "out of memory", "a kernel's scratch memory",
-           cat("an allocation of ", bytes, " bytes for each of ", queue.scratch.size(), " threads was refused"),
-           "use fewer threads or free memory");
+    if (area)
+      continue;
+    releaseScratch(queue); // all or nothing
+    fail(ADZE_RESOURCE, "out of memory", "a kernel's scratch memory",
+         cat("an allocation of ", bytes, " bytes for each of ", queue.scratch.size(), " threads was refused"),
+         "use fewer threads or free memory");
   }
 }
 

@@ -110,7 +110,8 @@ void Session::bindOutputs(const Request &request, const Evaluator &symbols) {
     const TensorDef &def = package.outputs[i];
     outputBytes_[i] = outputShape(package, symbols, i, out);
     std::string where = cat("output ", i, " '", def.name, "'");
-    if (!out.data) {
+    // An output of an earlier run that comes back is still the session's.
+    if (!out.data || out.data == reinterpret_cast<void *>(uintptr_t(outputAreas_[i].address))) {
       memory_.growHost(outputAreas_[i], outputBytes_[i], "an output that the session allocates");
       out.data = reinterpret_cast<void *>(uintptr_t(outputAreas_[i].address));
       continue;

@@ -1,0 +1,96 @@
+// Devices other than the CPU: driver loading, memory of their own, weights uploaded once, host operations with copies.
+#include "TestPackage.h"
+
+using namespace adze;
+using namespace adze::test;
+
+namespace {
+
+adze_options_t deviceOptions(const char *name) {
+  adze_options_t out{};
+  out.struct_size = sizeof(out);
+  out.device = name;
+  return out;
+}
+
+/// t = 2 x: positions of the elements of t that are not zero, and w copied to z.
+void writeDevicePackage(const std::string &path, const std::string &target, std::vector<std::string> archs) {
+  std::unique_ptr<PackageWriter> writer;
+  ASSERT_TRUE(PackageWriter::create(path, writer).ok());
+  const float w[2] = {5, 6};
+  WeightRef ref;
+  ASSERT_TRUE(writer->addWeight(w, sizeof(w), ref).ok());
+  TestPackage p;
+  p.program->target = target;
+  for (const std::string &arch : archs) {
+    uint32_t section = 0;
+    ASSERT_TRUE(writer->addCode(arch, "code", 4, section).ok());
+    p.image(arch, section);
+  }
+  uint32_t n = p.inputDim("n", 0, 0, 1, 100), four = p.constant(4), one = p.constant(1), two = p.constant(2);
+  uint32_t count = p.data("count", 100), symbol = p.lastSymbol();
+  uint32_t bytes = p.expr(fb::ExprOp::mul, n, four), eight = p.constant(8);
+  p.input("x", ADZE_F32, {n});
+  p.output("positions", ADZE_I64, {one, count});
+  p.output("z", ADZE_F32, {two});
+  p.arena(bytes);
+  uint32_t x = p.buffer(fb::BufferKind::input, 0, bytes), t = p.buffer(fb::BufferKind::arena, 0, bytes, p.constant(0));
+  uint32_t positions = p.buffer(fb::BufferKind::output, 0, p.expr(fb::ExprOp::mul, count, eight));
+  uint32_t z = p.buffer(fb::BufferKind::output, 1, eight), weight = p.weight(ref);
+  p.dispatch(0, {x, t}, {n}, n);
+  fb::HostT host;
+  host.op = "nonzero";
+  host.inputs = {t};
+  host.outputs = {positions};
+  host.dtypes = {ADZE_F32, ADZE_I64};
+  host.shapes = {one, n, two, one, count};
+  host.defines = {symbol};
+  p.command(host);
+  p.copy(z, weight, eight);
+  std::string metadata = p.serialize();
+  WriteStatus status = writer->finish(metadata.data(), metadata.size());
+  ASSERT_TRUE(status.ok()) << status.message;
+}
+
+TEST(Device, RunsWithMemoryOfItsOwn) {
+  TempFile file("device.adze");
+  writeDevicePackage(file.path(), "testdev", {"t1", "t9"});
+  PackagePtr package = openPackage(file.path());
+  adze_options_t options = deviceOptions("testdev:1");
+  SessionPtr a = createSession(package, &options), b = createSession(package, &options);
+  ASSERT_TRUE(a && b);
+  for (adze_session_t *session : {a.get(), b.get(), a.get()}) {
+    std::vector<float> x{0, 1, 0, 3};
+    adze_tensor_t in = tensor(x, {4}), out[2] = {};
+    ASSERT_EQ(adze_session_run(session, &in, 1, out, 2), ADZE_OK) << adze_last_error();
+    EXPECT_EQ(values<int64_t>(out[0]), (std::vector<int64_t>{1, 3}));
+    EXPECT_EQ(values<float>(out[1]), (std::vector<float>{5, 6}));
+  }
+}
+
+TEST(Device, ErrorsNameTheDevice) {
+  TempFile file("device2.adze"), missing("device3.adze");
+  writeDevicePackage(file.path(), "testdev", {"t9"});
+  PackagePtr package = openPackage(file.path());
+  adze_session_t *session = nullptr;
+  adze_options_t options = deviceOptions("testdev");
+  expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, "images for t9");
+  options = deviceOptions("testdev:2");
+  expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, "no such test device");
+  options = deviceOptions("cpu");
+  expectError(adze_session_create(package.get(), &options, &session), ADZE_UNSUPPORTED, "compiled for: testdev");
+  writeDevicePackage(missing.path(), "nodriver", {"t1"});
+  package = openPackage(missing.path());
+  options = deviceOptions("nodriver");
+  expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, "libadze_nodriver.so");
+}
+
+TEST(Device, CpuRefusesImagesThatAreNotCode) {
+  TempFile file("device4.adze");
+  writeDevicePackage(file.path(), "cpu", {"x86-64-v3"});
+  PackagePtr package = openPackage(file.path());
+  adze_session_t *session = nullptr;
+  expectError(adze_session_create(package.get(), nullptr, &session), ADZE_BAD_PACKAGE, "not an ELF file");
+}
+
+} // namespace

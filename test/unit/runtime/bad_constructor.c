@@ -1,0 +1,2 @@
+int started;
+__attribute__((constructor)) void start(void) { started = 1; }

@@ -1,0 +1,2 @@
+__thread int counter;
+int kernel(void) { return ++counter; }
