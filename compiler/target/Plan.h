@@ -55,20 +55,25 @@ struct Memory {
   uint64_t bytes = 0;
   uint32_t align = 1;
   uint32_t granule = 1;
+  bool perInstance = false; // each instance of its units has one of its own (the buffer of a vector core)
+  bool ring = true;         // may hold a value from one stage to a later one; operand buffers of a matrix unit do not
 };
 
 /// A way for data: which unit moves it, between which memories, and what it can do on the way ("cast", "im2col", ...).
+/// Ends are memories ("gm" = device memory) or a unit's ports: "matrix.a", "matrix.b", "matrix.acc", "vector".
 struct Path {
   std::string from, to, unit;
   std::vector<std::string> features;
 };
 
-/// An execution unit. `instances`: copies per program (e.g. two vector units beside one matrix unit).
+/// An execution unit. `instances`: copies per program (e.g. two vector units beside one matrix unit). Flags between units
+/// of different cores cost more than those inside one and are counted apart.
 struct Unit {
   std::string name;
   std::vector<std::string> does; // "load", "matrix", "vector", "store"
   uint32_t instances = 1;
   bool async = false;
+  std::string core;
 };
 
 /// A target's declarative description: data only, read by planning and by compiler/schedule.

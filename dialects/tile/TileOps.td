@@ -365,4 +365,6 @@ def Tile_TopKOp : Tile_PureOp<"topk"> {
   let results = (outs Tile_Tile:$top_keys, Tile_Tile:$top_values);
   let assemblyFormat = "$keys `,` $values attr-dict `:` type($keys) `,` type($values) `->` type($top_keys) `,` type($top_values)";
 }
+
+include "dialects/tile/StagedOps.td"
 #endif
