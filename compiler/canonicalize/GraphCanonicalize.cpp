@@ -1,5 +1,7 @@
 #include "compiler/canonicalize/GraphCanonicalize.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 
@@ -26,6 +28,13 @@ struct GraphCanonicalize : impl::GraphCanonicalizeBase<GraphCanonicalize> {
   WeightStore *weights;
 };
 } // namespace
+
+LogicalResult canonicalizeGraph(ModuleOp module, WeightStore &weights) {
+  PassManager passes(module.getContext());
+  passes.addPass(createGraphCanonicalizePass(&weights));
+  passes.addPass(createCSEPass());
+  return passes.run(module);
+}
 
 std::unique_ptr<Pass> createGraphCanonicalizePass(WeightStore *weights) {
   return std::make_unique<GraphCanonicalize>(weights);

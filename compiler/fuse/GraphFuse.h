@@ -2,6 +2,7 @@
 #ifndef ADZE_COMPILER_FUSE_GRAPHFUSE_H
 #define ADZE_COMPILER_FUSE_GRAPHFUSE_H
 
+#include "compiler/fuse/patterns/GraphRecognize.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include <memory>
@@ -20,7 +21,7 @@ struct FuseOptions {
 struct FuseReport {
   struct Region {
     std::string family;
-    std::vector<std::string> ops; // "graph.conv at node name", the anchor first
+    std::vector<std::string> ops; // "graph.conv from node (Op)", the anchor first
     unsigned inputs = 0, outputs = 0;
   };
   /// An edge between two regions that no rule removed.

@@ -1,5 +1,6 @@
 #include "compiler/fuse/Grouping.h"
 #include "compiler/fuse/Legal.h"
+#include "compiler/support/NodeLoc.h"
 #include <queue>
 
 using namespace mlir;
@@ -57,21 +58,9 @@ void orderForFusion(Block &block) {
 //===-- reports
 //----------------------------------------------------------------------------------------------------===//
 
-static void appendNames(Location location, std::string &text) {
-  if (auto name = dyn_cast<NameLoc>(location)) {
-    text += (text.empty() ? "" : ", ") + name.getName().str();
-    return;
-  }
-  if (auto fused = dyn_cast<FusedLoc>(location))
-    for (Location inner : fused.getLocations())
-      appendNames(inner, text);
-}
-
 std::string describeOp(Operation *op) {
-  std::string names;
-  appendNames(op->getLoc(), names);
-  std::string text = op->getName().getStringRef().str();
-  return names.empty() ? text : text + " at '" + names + "'";
+  std::string text = op->getName().getStringRef().str(), nodes = nodesText(op->getLoc());
+  return nodes.empty() ? text : text + " from " + nodes;
 }
 
 void Grouping::cut(unsigned producer, Operation *consumer, const Twine &reason) {

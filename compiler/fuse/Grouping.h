@@ -56,7 +56,7 @@ private:
   mutable std::vector<unsigned> parent;
 };
 
-/// "graph.conv at 'node name'" for reports.
+/// "graph.conv from node (Op)" for reports.
 std::string describeOp(mlir::Operation *op);
 
 } // namespace adze

@@ -1,7 +1,9 @@
 #include "compiler/fuse/patterns/GraphRecognize.h"
 #include "compiler/canonicalize/GraphCanonicalize.h"
 #include "compiler/fuse/patterns/Patterns.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 
@@ -32,6 +34,14 @@ struct GraphRecognize : impl::GraphRecognizeBase<GraphRecognize> {
   WeightStore *weights;
 };
 } // namespace
+
+LogicalResult recognizePatterns(ModuleOp module, WeightStore &weights) {
+  PassManager passes(module.getContext());
+  passes.addPass(createCSEPass());
+  passes.addPass(createGraphRecognizePass(&weights));
+  passes.addPass(createCSEPass());
+  return passes.run(module);
+}
 
 std::unique_ptr<Pass> createGraphRecognizePass(WeightStore *weights) {
   return std::make_unique<GraphRecognize>(weights);
