@@ -12,7 +12,8 @@ separate_arguments(ADZE_LLVM_DEFINITIONS NATIVE_COMMAND "${LLVM_DEFINITIONS}")
 add_library(adze_mlir INTERFACE)
 target_include_directories(adze_mlir SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 target_compile_definitions(adze_mlir INTERFACE ${ADZE_LLVM_DEFINITIONS})
-target_compile_options(adze_mlir INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>)
+# libstdc++ 12's std::stable_sort uses its own deprecated get_temporary_buffer, and clang tells it to every caller.
+target_compile_options(adze_mlir INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -Wno-deprecated-declarations>)
 target_link_libraries(adze_mlir INTERFACE adze_options MLIR LLVM)
 
 # The precompiled header: every library below reuses this one, so all must share its flags.
@@ -35,7 +36,7 @@ endfunction()
 
 function(_adze_tablegen td out)
   set(LLVM_TARGET_DEFINITIONS ${td})
-  mlir_tablegen(${out} ${ARGN} EXTRA_INCLUDES ${CMAKE_SOURCE_DIR})
+  mlir_tablegen(${out} ${ARGN} EXTRA_INCLUDES ${CMAKE_SOURCE_DIR} ${MLIR_INCLUDE_DIRS})
   set(TABLEGEN_OUTPUT ${TABLEGEN_OUTPUT} PARENT_SCOPE)
 endfunction()
 
