@@ -4,6 +4,7 @@
 #include "runtime/src/status/Status.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace adze::rt {
 
@@ -29,9 +30,12 @@ namespace {
 
 void checkInput(const TensorDef &def, size_t index, const adze_tensor_t &tensor) {
   std::string where = cat("input ", index, " '", def.name, "'");
-  if (tensor.dtype != def.dtype)
+  unsigned dtype = 0; // read as a number: the caller may have stored one that adze_dtype_t does not have
+  static_assert(sizeof(dtype) == sizeof(tensor.dtype));
+  std::memcpy(&dtype, &tensor.dtype, sizeof(dtype));
+  if (dtype != unsigned(def.dtype))
     fail(ADZE_BAD_INPUT, "an input's dtype does not fit the model", where,
-         cat("it is ", dtypeName(tensor.dtype), ", the model takes ", dtypeName(def.dtype)), "convert the input");
+         cat("it is ", dtypeName(dtype), ", the model takes ", dtypeName(def.dtype)), "convert the input");
   if (tensor.rank < 0 || size_t(tensor.rank) != def.dims.size()) {
     std::string shape = tensor.rank >= 0 && tensor.rank <= ADZE_MAX_RANK ? formatDims(tensor.dims, size_t(tensor.rank))
                                                                          : std::string("not valid");

@@ -176,8 +176,11 @@ void runUnique(HostCall &call) {
   };
   std::vector<int64_t> sorted(length);
   std::iota(sorted.begin(), sorted.end(), int64_t(0));
-  std::stable_sort(sorted.begin(), sorted.end(), [&](int64_t a, int64_t b) { return compareSlices(a, b) < 0; });
-  // Groups of equal slices: first index (the smallest, as the sort is stable) and members.
+  std::sort(sorted.begin(), sorted.end(), [&](int64_t a, int64_t b) {
+    int order = compareSlices(a, b);
+    return order < 0 || (order == 0 && a < b);
+  });
+  // Groups of equal slices: first index (the smallest: equal slices are sorted by index) and members.
   std::vector<int64_t> first, counts, group(length);
   for (int64_t i = 0; i < length; ++i) {
     if (i == 0 || compareSlices(sorted[i - 1], sorted[i]) != 0) {

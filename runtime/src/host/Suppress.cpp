@@ -105,8 +105,10 @@ void runNonMaxSuppression(HostCall &call) {
       for (int64_t i = 0; i < n; ++i)
         if (!limits.hasScore || score[i] > limits.score)
           candidates.push_back(i);
-      std::stable_sort(candidates.begin(), candidates.end(), [&](int64_t x, int64_t y) {
-        return std::isnan(score[y]) ? !std::isnan(score[x]) : score[x] > score[y]; // NaN last
+      std::sort(candidates.begin(), candidates.end(), [&](int64_t x, int64_t y) {
+        if (std::isnan(score[x]) || std::isnan(score[y])) // NaN last
+          return std::isnan(score[x]) == std::isnan(score[y]) ? x < y : std::isnan(score[y]);
+        return score[x] == score[y] ? x < y : score[x] > score[y];
       });
       kept.clear();
       for (int64_t i : candidates) {

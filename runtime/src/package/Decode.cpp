@@ -32,10 +32,9 @@ uint32_t Decoder::index(uint32_t value, size_t count, const char *what) const {
 }
 
 adze_dtype_t Decoder::dtype(uint8_t value) const {
-  auto type = static_cast<adze_dtype_t>(value);
-  if (dtypeBytes(type) == 0)
+  if (dtypeBytes(value) == 0)
     bad(cat("dtype ", int(value), " is not one that a package may hold"));
-  return type;
+  return static_cast<adze_dtype_t>(value);
 }
 
 void Decoder::spend(size_t elements) {

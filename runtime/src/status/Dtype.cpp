@@ -39,11 +39,9 @@ bool storeAs(void *data, uint64_t index, int64_t value) {
 }
 } // namespace
 
-size_t dtypeBytes(adze_dtype_t dtype) { return static_cast<size_t>(dtype) < kNumDtypes ? kDtypes[dtype].bytes : 0; }
+size_t dtypeBytes(unsigned dtype) { return dtype < kNumDtypes ? kDtypes[dtype].bytes : 0; }
 
-const char *dtypeName(adze_dtype_t dtype) {
-  return static_cast<size_t>(dtype) < kNumDtypes ? kDtypes[dtype].name : "unknown";
-}
+const char *dtypeName(unsigned dtype) { return dtype < kNumDtypes ? kDtypes[dtype].name : "unknown"; }
 
 bool isInteger(adze_dtype_t dtype) {
   switch (dtype) {

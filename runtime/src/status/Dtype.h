@@ -6,8 +6,9 @@
 namespace adze::rt {
 
 /// Bytes of one stored element (types narrower than a byte take one byte each); 0 for strings and unknown types.
-size_t dtypeBytes(adze_dtype_t dtype);
-const char *dtypeName(adze_dtype_t dtype);
+/// The argument may be any number: callers pass what a file or a user gave.
+size_t dtypeBytes(unsigned dtype);
+const char *dtypeName(unsigned dtype);
 bool isInteger(adze_dtype_t dtype);
 
 /// Element `index` of an integer array.
