@@ -115,13 +115,15 @@ ADZE_API adze_status_t adze_session_output_shapes(adze_session_t *session, const
                                                   adze_tensor_t *outputs, size_t num_outputs);
 
 /* Runs once, synchronously. Inputs and outputs stand in the package's order. An output with data == null is allocated by
- * the session (valid until its next run or destroy); otherwise size_bytes must hold the result. dtype, rank and dims of
- * the outputs are written. On the CPU no input or output is copied. */
+ * the session (valid until its next run or destroy); otherwise size_bytes must hold what adze_session_output_shapes()
+ * says. dtype, rank and dims of the outputs are written. Outputs may not overlap inputs or each other. On the CPU no input
+ * or output is copied. */
 ADZE_API adze_status_t adze_session_run(adze_session_t *session, const adze_tensor_t *inputs, size_t num_inputs,
                                         adze_tensor_t *outputs, size_t num_outputs);
 
 /* As adze_session_run, but returns at once; done() is called on another thread when it ends. The arrays and the buffers
- * must stay valid until then. queue = null takes the session's own; a device driver accepts its native stream. */
+ * must stay valid until then. queue = null takes the session's own; a device driver accepts its native stream. done() may
+ * be null; it may start the session's next run, but not destroy the session. */
 ADZE_API adze_status_t adze_session_run_async(adze_session_t *session, const adze_tensor_t *inputs, size_t num_inputs,
                                               adze_tensor_t *outputs, size_t num_outputs, void *queue,
                                               void (*done)(void *user, adze_status_t status, const char *message),

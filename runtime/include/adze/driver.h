@@ -57,7 +57,8 @@ typedef struct adze_driver {
   adze_status_t (*query)(adze_device_t *device, adze_device_info_t *out);
   adze_status_t (*allocate)(adze_device_t *device, size_t bytes, adze_address_t *out); /* at least 256-byte aligned */
   void (*release)(adze_device_t *device, adze_address_t address, size_t bytes);
-  /* code is the package's image section, already checked; arch as in the package */
+  /* code is the package's image section, already checked; arch as in the package. ADZE_UNSUPPORTED: this device cannot run
+   * that arch, and the next alternative is tried */
   adze_status_t (*load)(adze_device_t *device, const void *code, size_t bytes, const char *arch, adze_image_t **out);
   void (*unload)(adze_device_t *device, adze_image_t *image);
   adze_status_t (*queue_create)(adze_device_t *device, adze_queue_t **out);
@@ -68,9 +69,10 @@ typedef struct adze_driver {
   adze_status_t (*signal)(adze_queue_t *queue, uint64_t *ticket);
   adze_status_t (*wait)(adze_queue_t *queue, uint64_t ticket);
   adze_status_t (*synchronize)(adze_queue_t *queue);
-  const char *(*last_error)(adze_device_t *device);
+  const char *(*last_error)(adze_device_t *device); /* device is null after a failed open() */
   /* optional, may be null */
   adze_status_t (*wrap_queue)(adze_device_t *device, void *native, adze_queue_t **out);
+  /* the descriptor lives as long as the device */
   adze_status_t (*build_descriptor)(adze_device_t *device, const int64_t *recipe, size_t words, void **out);
   adze_status_t (*capture)(adze_queue_t *queue, int begin, adze_capture_t **out); /* begin 1, end 0 */
   adze_status_t (*replay)(adze_queue_t *queue, adze_capture_t *capture);
