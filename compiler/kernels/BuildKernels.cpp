@@ -1,0 +1,150 @@
+// The driver: every region (or bare op) of @main becomes a launch of a kernel.
+#include "compiler/fuse/Legal.h"
+#include "compiler/kernels/Families.h"
+#include "compiler/kernels/Kernels.h"
+#include "compiler/weights/WeightStore.h"
+#include "dialects/exec/ExecDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/xxhash.h"
+
+using namespace mlir;
+
+namespace adze {
+using namespace graph;
+using namespace kernels;
+
+namespace {
+
+using Builder = BuildResult (*)(KernelRequest &);
+
+Builder builderOf(RegionOp region) {
+  StringRef family = region.getFamily();
+  Operation *anchor = anchorOf(region);
+  if (family == "move" && isa_and_nonnull<ConcatOp>(anchor))
+    return buildConcat;
+  if (family == "move" && isa_and_nonnull<PadOp>(anchor))
+    return buildPad;
+  return llvm::StringSwitch<Builder>(family)
+      .Cases({"pointwise", "move"}, buildPointwise)
+      .Case("matmul", buildMatmul)
+      .Cases({"conv", "conv_transpose"}, buildConv)
+      .Case("depthwise", buildDepthwise)
+      .Cases({"pool", "pool_indices"}, buildPool)
+      .Case("reduce", buildReduce)
+      .Case("arg_reduce", buildArgReduce)
+      .Case("rowwise", buildRowwise)
+      .Case("attention", buildAttention)
+      .Case("gather", buildGather)
+      .Case("scatter", buildScatter)
+      .Case("resize", buildResize)
+      .Case("scan", buildScan)
+      .Case("topk", buildTopK)
+      .Case("rnn", buildRnn)
+      .Default(nullptr);
+}
+
+/// A region of one op, with the splat constants it reads inside.
+RegionOp wrapOp(Operation *op) {
+  OpBuilder b(op);
+  llvm::SmallSetVector<Value, 4> inputs;
+  for (Value v : op->getOperands())
+    if (!v.getDefiningOp() || !isSplatConstant(v.getDefiningOp()))
+      inputs.insert(v);
+  auto region = RegionOp::create(b, op->getLoc(), op->getResultTypes(), inputs.getArrayRef(),
+                                 b.getStringAttr(familyOf(op)), StringAttr());
+  Block *body = b.createBlock(&region.getBody());
+  IRMapping map;
+  for (Value v : inputs)
+    map.map(v, body->addArgument(v.getType(), v.getLoc()));
+  for (Value v : op->getOperands())
+    if (!map.contains(v))
+      b.clone(*v.getDefiningOp(), map);
+  Operation *inner = b.clone(*op, map);
+  YieldOp::create(b, op->getLoc(), inner->getResults());
+  op->replaceAllUsesWith(region.getOutputs());
+  op->erase();
+  return region;
+}
+
+/// Gives every kernel its final name and drops those that are equal to an earlier one.
+class KernelPool {
+public:
+  /// Returns the kernel to launch: `kernel` itself, now named, or an equal one (then `kernel` is erased).
+  tile::KernelOp intern(tile::KernelOp kernel) {
+    std::string base = kernel.getSymName().str();
+    std::replace(base.begin(), base.end(), '.', '_');
+    kernel.setSymName("kernel");
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    kernel->print(os, OpPrintingFlags().useLocalScope());
+    tile::KernelOp &known = byText[text];
+    if (known) {
+      kernel.erase();
+      return known;
+    }
+    kernel.setSymName(base + "_" + std::to_string(numbers[base]++));
+    kernel.setKey((kernel.getKey() + "#" + llvm::utohexstr(llvm::xxh3_64bits(text), /*LowerCase=*/true, 16)).str());
+    return known = kernel;
+  }
+
+private:
+  llvm::StringMap<tile::KernelOp> byText;
+  std::map<std::string, unsigned> numbers;
+};
+
+} // namespace
+
+LogicalResult buildKernels(ModuleOp module, const Target &target, ArrayRef<TargetArch> archs, WeightStore *weights,
+                           const KernelOptions &options) {
+  auto main = module.lookupSymbol<func::FuncOp>(kMainFunction);
+  if (!main || main.isExternal())
+    return module.emitError("build-kernels: the module has no function @main; import a model first");
+  SymbolTable symbols(module);
+  KernelPool pool;
+  std::map<std::string, uint32_t> packed;
+  bool ok = true;
+  for (Operation &op : llvm::make_early_inc_range(main.getBody().front())) {
+    if (!isa<RegionOp>(op) && !isRegionOp(&op))
+      continue;
+    auto refuse = [&](Operation &inner) {
+      std::string reason = unsupportedReason(&inner);
+      if (reason.empty())
+        return false;
+      inner.emitError(reason);
+      ok = false;
+      return true;
+    };
+    if (auto region = dyn_cast<RegionOp>(op)) {
+      if (llvm::any_of(region.getBody().front().without_terminator(), refuse))
+        continue;
+    } else if (refuse(op)) {
+      continue;
+    }
+    RegionOp region = isa<RegionOp>(op) ? cast<RegionOp>(op) : wrapOp(&op);
+    KernelRequest request{region, symbols, target, archs, options, weights, &packed};
+    Builder builder = builderOf(region);
+    if (!builder) {
+      region.emitError("build-kernels: no kernel builder is named '")
+          << region.getFamily() << "'; the families are listed in compiler/kernels/README.md";
+      ok = false;
+      continue;
+    }
+    BuildResult built = builder(request);
+    if (failed(built)) {
+      ok = false;
+      continue;
+    }
+    OpBuilder b(region);
+    tile::KernelOp kernel = pool.intern(built->kernel);
+    auto launch = exec::LaunchOp::create(b, region.getLoc(), TypeRange(ValueRange(region.getOutputs())),
+                                         FlatSymbolRefAttr::get(kernel.getSymNameAttr()), built->operands,
+                                         AffineMapAttr::get(built->dims), DenseI64ArrayAttr());
+    region.replaceAllUsesWith(launch);
+    region.erase();
+  }
+  return success(ok);
+}
+
+} // namespace adze

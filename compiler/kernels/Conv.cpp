@@ -1,0 +1,367 @@
+// Convolution and transposed convolution as a product over taps and channels, without materialising the windows.
+#include "compiler/kernels/Pack.h"
+#include "compiler/kernels/Scalar.h"
+#include "compiler/kernels/WindowKernel.h"
+
+using namespace mlir;
+
+namespace adze::kernels {
+using namespace graph;
+
+/// Geometry of a conv; that of a transposed one is the conv of the dilated input with the flipped kernel.
+static WindowShape shapeOfConv(Operation *op) {
+  WindowShape s;
+  auto fill = [&](auto conv) {
+    Dims x = getDims(conv.getX()), w = getDims(conv.getW()), y = getDims(conv.getY());
+    s.groups = conv.getGroup();
+    s.images = x[0];
+    s.in.assign(x.begin() + 2, x.end());
+    s.out.assign(y.begin() + 2, y.end());
+    for (AffineExpr e : ArrayRef<AffineExpr>(w).drop_front(2))
+      s.kernel.push_back(*constantOf(e));
+    s.stride.assign(conv.getStrides().begin(), conv.getStrides().end());
+    s.dilation.assign(conv.getDilations().begin(), conv.getDilations().end());
+    s.pads.assign(conv.getPads().begin(), conv.getPads().end());
+  };
+  if (auto conv = dyn_cast<ConvOp>(op)) {
+    fill(conv);
+    s.channels = getDims(conv.getW())[1];
+    return s;
+  }
+  auto conv = cast<ConvTransposeOp>(op);
+  fill(conv);
+  s.transposed = true;
+  s.channels = constantExpr(op->getContext(), *constantOf(getDims(conv.getW())[0]) / s.groups);
+  for (unsigned i = 0; i < 2 * s.spatial(); ++i) {
+    unsigned d = i % s.spatial();
+    s.pads[i] = (s.kernel[d] - 1) * s.dilation[d] - s.pads[i];
+  }
+  return s;
+}
+
+/// Output channels of one group.
+static AffineExpr groupOutputs(Operation *op) {
+  if (auto conv = dyn_cast<ConvOp>(op))
+    return constantExpr(op->getContext(), *constantOf(getDims(conv.getW())[0]) / int64_t(conv.getGroup()));
+  return getDims(cast<ConvTransposeOp>(op).getW())[1];
+}
+
+namespace {
+class ConvBuilder : WindowKernel {
+public:
+  ConvBuilder(KernelRequest &r, Operation *op)
+      : WindowKernel(r, op->getResult(0), shapeOfConv(op), groupOutputs(op)), op(op), x(op->getOperand(0)),
+        w(op->getOperand(1)), bias(op->getNumOperands() > 2 ? op->getOperand(2) : Value()) {}
+  BuildResult build();
+
+private:
+  void describeWeights();
+  bool pack();
+  Value weightTile(ArrayRef<Value> taps, Value channel);
+  Value inputTile(ArrayRef<Value> taps, Value channel);
+  SmallVector<Value> step(Value t, ValueRange carried);
+  void finishRegion(Type acc);
+
+  Operation *op;
+  Value x, w, bias;
+  PackSource weights; // logical (g, taps..., c, f)
+  Plan plan;
+  int64_t BF = 1, BP = 1, BC = 1;
+  bool swap = true, direct = false, transposeWeights = false;
+  SmallVector<Value> operands;
+  tile::PackAttr packing;
+  std::unique_ptr<KernelText> text;
+  Value windows;
+  Type accType;
+};
+
+void ConvBuilder::describeWeights() {
+  int64_t taps = shape.taps(), c = *constantOf(shape.channels), f = *constantOf(outChannels);
+  SmallVector<int64_t> tapStrides(shape.spatial());
+  int64_t stride = 1;
+  for (unsigned i = shape.spatial(); i-- > 0; stride *= shape.kernel[i])
+    tapStrides[i] = shape.transposed ? -stride : stride;
+  weights.extents = {shape.groups};
+  weights.extents.append(shape.kernel.begin(), shape.kernel.end());
+  weights.extents.append({c, f});
+  weights.strides = {c * f * taps};
+  weights.strides.append(tapStrides);
+  if (shape.transposed) {
+    weights.strides.append({f * taps, taps});
+    weights.offset = taps - 1;
+  } else {
+    weights.strides.append({taps, c * taps});
+  }
+}
+
+bool ConvBuilder::pack() {
+  auto it = plan.packing.find("w");
+  auto attr = it == plan.packing.end() ? tile::PackAttr() : dyn_cast<tile::PackAttr>(it->second);
+  size_t rank = shape.spatial() + 3;
+  if (!attr || attr.getBlocks().size() != rank)
+    return false;
+  SmallVector<int64_t> tile(rank, 1);
+  tile[rank - 2] = BC;
+  tile[rank - 1] = BF;
+  for (auto [block, size] : llvm::zip_equal(attr.getBlocks(), tile))
+    if (block % size != 0 && size % block != 0)
+      return false;
+  unsigned index = *args.operand(w);
+  weights.operand = r.region.getInputs()[index];
+  Value packed = packOperand(r, weights, attr);
+  if (!packed)
+    return false;
+  operands[index] = packed;
+  packing = attr;
+  return true;
+}
+
+/// [BC x BF] when packed or transposed conv, else [BF x BC]: the smaller stride goes last.
+Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
+  KernelText &k = *text;
+  Value g = groupGroup ? offsets[*groupGroup] : k.index(0);
+  Value f = offsets[channelGroup];
+  SmallVector<AffineExpr> extents;
+  for (int64_t e : weights.extents)
+    extents.push_back(k.constant(e));
+  SmallVector<Value> at = {g};
+  at.append(taps.begin(), taps.end());
+  if (packing) {
+    at.append({channel, f});
+    transposeWeights = true;
+    return k.load(k.packedView(*args.operand(w), extents, packing), at, {BC, BF}, {}, "w");
+  }
+  StridedView v;
+  v.arg = *args.operand(w);
+  v.offset = k.constant(weights.offset);
+  v.extents.assign(extents.begin(), extents.end());
+  for (int64_t s : weights.strides)
+    v.strides.push_back(k.constant(s));
+  bool inbounds = weights.extents.back() % BF == 0 && weights.extents[weights.extents.size() - 2] % BC == 0;
+  if (shape.transposed) {
+    at.append({channel, f});
+    transposeWeights = true;
+    return k.load(k.view(v), at, {BC, BF}, {}, "w", inbounds);
+  }
+  std::swap(v.extents[v.extents.size() - 1], v.extents[v.extents.size() - 2]);
+  std::swap(v.strides[v.strides.size() - 1], v.strides[v.strides.size() - 2]);
+  at.append({f, channel});
+  transposeWeights = false;
+  return k.load(k.view(v), at, {BF, BC}, {}, "w", inbounds);
+}
+
+/// [BC x BP] in direct mode, else [BP x BC].
+Value ConvBuilder::inputTile(ArrayRef<Value> taps, Value channel) {
+  KernelText &k = *text;
+  if (!direct)
+    return loadTap(k, windows, taps, channel, BC);
+  AffineExpr plane = product(context, shape.in);
+  StridedView v;
+  v.arg = *args.operand(x);
+  v.offset = k.constant(0);
+  SmallVector<Value> at;
+  auto push = [&](AffineExpr extent, AffineExpr stride, Value offset) {
+    v.extents.push_back(extent);
+    v.strides.push_back(stride);
+    at.push_back(offset);
+  };
+  if (imageGroup)
+    push(shape.images, product(context, {shape.channels, k.constant(shape.groups), plane}), offsets[*imageGroup]);
+  if (groupGroup)
+    push(k.constant(shape.groups), product(context, {shape.channels, plane}), offsets[*groupGroup]);
+  auto pixelStride = [&](const Group &g) {
+    return product(context, ArrayRef<AffineExpr>(shape.in).drop_front(g.last - 2));
+  };
+  for (unsigned g = firstPixelGroup; g < channelGroup; ++g)
+    push(groups[g].extent, pixelStride(groups[g]), offsets[g]);
+  push(shape.channels, plane, channel);
+  push(groups[pixelGroup].extent, pixelStride(groups[pixelGroup]), offsets[pixelGroup]);
+  auto p = constantOf(groups[pixelGroup].extent), c = constantOf(shape.channels);
+  bool inbounds = p && c && *p % BP == 0 && *c % BC == 0;
+  return k.load(k.view(v), at, {BC, BP}, {}, "x", inbounds);
+}
+
+SmallVector<Value> ConvBuilder::step(Value t, ValueRange carried) {
+  KernelText &k = *text;
+  SmallVector<AffineExpr> basis;
+  for (int64_t n : shape.kernel)
+    basis.push_back(k.constant(n));
+  basis.push_back(k.ceilDiv(shape.channels, BC));
+  SmallVector<Value> index;
+  bool onlyChannels = shape.taps() == 1;
+  if (onlyChannels)
+    index.assign(shape.spatial(), k.index(0));
+  else
+    index = k.delinearize(t, basis);
+  Value channel = onlyChannels ? k.mul(t, k.index(BC)) : k.mul(index.back(), k.index(BC));
+  ArrayRef<Value> taps = ArrayRef(index).take_front(shape.spatial());
+  Value xt = inputTile(taps, channel), wt = weightTile(taps, channel);
+  Value a = swap ? wt : xt, b = swap ? xt : wt;
+  KernelText::DotFlags flags;
+  flags.transA = swap ? transposeWeights : direct;
+  flags.transB = swap ? !direct : !transposeWeights;
+  flags.unsignedA = isUnsigned(elementOf(swap ? w : x));
+  flags.unsignedB = isUnsigned(elementOf(swap ? x : w));
+  return {k.dot(a, b, carried[0], flags, "mma")};
+}
+
+void ConvBuilder::finishRegion(Type acc) {
+  KernelText &k = *text;
+  k.beginFinish(acc);
+  enter(k);
+  RegionEval eval(k, args, r.options, frame(swap));
+  Value result = k.accumulator(0);
+  if (bias) {
+    Value b = k.broadcast(eval.evaluate(bias, {resultAccess()[1]}), eval.getFrame().shape());
+    ScalarBuilder s(k, result);
+    if (isa<FloatType>(accType))
+      result = s.addf(result, b);
+    else
+      result = s.addi(result, b);
+  }
+  if (r.options.roundFusedEdges)
+    result = fromStorage(k, toStorage(k, result, elementOf(y)), elementOf(y));
+  eval.bind(y, result);
+  storeResults(r.region, eval, args, resultAccess());
+  k.yield();
+}
+
+BuildResult ConvBuilder::build() {
+  describeWeights();
+  operands.assign(r.region.getInputs().begin(), r.region.getInputs().end());
+  Value outer = operands[*args.operand(w)];
+  Problem p = problem(shape.transposed ? "conv_transpose" : "conv");
+  p.types["x"] = elementOf(x);
+  p.types["w"] = elementOf(w);
+  p.flags["const_w"] = bool(outer.getDefiningOp<WeightOp>());
+  p.flags["pack_w"] = isPackable(r, outer);
+  plan = planFor(r, p);
+  analyse(plan.form == "row");
+  swap = plan.param("swap", 1);
+  direct = shape.isPointwise();
+  BF = tileSize(plan, "BF", 64, groups[channelGroup].extent);
+  BP = tileSize(plan, "BP", 64, groups[pixelGroup].extent);
+  BC = tileSize(plan, "BC", 64, shape.channels);
+  if (p.flags["pack_w"])
+    pack();
+  Type element = elementOf(x);
+  accType = isa<IntegerType>(element) ? Type(IntegerType::get(context, 32)) : computeType(element);
+
+  text = std::make_unique<KernelText>(r.region->getParentOfType<ModuleOp>(), r.region.getLoc(),
+                                      shape.transposed ? "conv_transpose" : "conv",
+                                      plan.form == "row" ? "row" : "linear", r.symbols);
+  KernelText &k = *text;
+  args.declare(k);
+  makeGrid(k, BF, BP);
+  k.beginBody();
+  enter(k);
+  if (!direct)
+    windows = window(k, *args.operand(x));
+  AffineExpr steps = product(context, {k.ceilDiv(shape.channels, BC), k.constant(shape.taps())});
+  Value zero = k.zeros(swap ? ArrayRef<int64_t>{BF, BP} : ArrayRef<int64_t>{BP, BF}, accType);
+  auto acc = k.loop("rsc", tile::LoopKind::reduce, k.index(0), k.dim(steps), 1, zero,
+                    [&](Value t, ValueRange carried) { return step(t, carried); });
+  k.yield(acc);
+  finishRegion(acc[0].getType());
+  return finish(r, k, plan, accType, operands);
+}
+
+//===-- depthwise
+//--------------------------------------------------------------------------------------------------===//
+
+/// One input and one output channel a group: no product of matrices, but a multiply-add per tap over [channel x pixel].
+class DepthwiseBuilder : WindowKernel {
+public:
+  DepthwiseBuilder(KernelRequest &r, ConvOp op, WindowShape shape)
+      : WindowKernel(r, op.getY(), std::move(shape), getDims(op.getY())[1]), op(op) {}
+  BuildResult build();
+
+private:
+  Value weightTile(KernelText &k, ArrayRef<Value> taps, int64_t bf);
+  ConvOp op;
+};
+
+/// [BF x 1] of one tap in the accumulator's type.
+Value DepthwiseBuilder::weightTile(KernelText &k, ArrayRef<Value> taps, int64_t bf) {
+  StridedView v;
+  v.arg = *args.operand(op.getW());
+  v.offset = k.constant(0);
+  int64_t stride = shape.taps();
+  for (int64_t n : shape.kernel) {
+    stride /= n;
+    v.extents.push_back(k.constant(n));
+    v.strides.push_back(k.constant(stride));
+  }
+  v.extents.push_back(outChannels);
+  v.strides.push_back(k.constant(shape.taps()));
+  SmallVector<Value> at(taps);
+  at.push_back(offsets[channelGroup]);
+  return k.reshape(k.load(k.view(v), at, {bf}, {}, "w"), {bf, 1});
+}
+
+BuildResult DepthwiseBuilder::build() {
+  Problem p = problem("depthwise");
+  p.types["x"] = elementOf(op.getX());
+  p.types["w"] = elementOf(op.getW());
+  Plan plan = planFor(r, p);
+  analyse(plan.form == "row");
+  int64_t bf = tileSize(plan, "BF", 16, groups[channelGroup].extent);
+  int64_t bp = tileSize(plan, "BP", 64, groups[pixelGroup].extent);
+  bool isF = isa<FloatType>(elementOf(op.getX()));
+  Type acc = isF ? computeType(elementOf(op.getX())) : Type(IntegerType::get(context, 32));
+
+  KernelText k(r.region->getParentOfType<ModuleOp>(), r.region.getLoc(), "depthwise",
+               plan.form == "row" ? "row" : "linear", r.symbols);
+  args.declare(k);
+  makeGrid(k, bf, bp);
+  auto widen = [&](Value tile, Type element) -> Value {
+    if (isF)
+      return fromStorage(k, tile, element);
+    auto type = k.tensor(cast<RankedTensorType>(tile.getType()).getShape(), acc);
+    if (type == tile.getType())
+      return tile;
+    return isUnsigned(element) ? Value(arith::ExtUIOp::create(k.b, k.loc, type, tile))
+                               : Value(arith::ExtSIOp::create(k.b, k.loc, type, tile));
+  };
+  k.beginBody();
+  enter(k);
+  Value windows = window(k, *args.operand(op.getX()));
+  Value init = k.zeros({bf, bp}, acc);
+  Value sum = forTaps(k, init, [&](ArrayRef<Value> taps, ValueRange carried) -> SmallVector<Value> {
+    Value x = widen(loadTap(k, windows, taps, offsets[channelGroup], bf), elementOf(op.getX()));
+    x = k.transpose(x, {1, 0});
+    Value w = k.broadcast(widen(weightTile(k, taps, bf), elementOf(op.getW())), {bf, bp});
+    ScalarBuilder s(k, x);
+    return {isF ? s.addf(carried[0], s.mulf(x, w)) : s.addi(carried[0], s.muli(x, w))};
+  })[0];
+  k.yield(sum);
+  k.beginFinish(sum.getType());
+  enter(k);
+  RegionEval eval(k, args, r.options, frame(true));
+  Value result = k.accumulator(0);
+  if (op.getBias()) {
+    Value b = k.broadcast(eval.evaluate(op.getBias(), {resultAccess()[1]}), eval.getFrame().shape());
+    ScalarBuilder s(k, result);
+    result = isF ? s.addf(result, b) : s.addi(result, b);
+  }
+  if (r.options.roundFusedEdges)
+    result = fromStorage(k, toStorage(k, result, elementOf(y)), elementOf(y));
+  eval.bind(y, result);
+  storeResults(r.region, eval, args, resultAccess());
+  k.yield();
+  return finish(r, k, plan, acc);
+}
+
+} // namespace
+
+BuildResult buildConv(KernelRequest &r) { return ConvBuilder(r, anchorOf(r.region)).build(); }
+
+BuildResult buildDepthwise(KernelRequest &r) {
+  auto conv = cast<ConvOp>(anchorOf(r.region));
+  WindowShape shape = shapeOfConv(conv);
+  shape.groups = 1; // the channels of all groups form one dim
+  shape.channels = getDims(conv.getX())[1];
+  return DepthwiseBuilder(r, conv, shape).build();
+}
+
+} // namespace adze::kernels

@@ -1,0 +1,73 @@
+// Which ops and element types the builders take. Whatever passes here must not fail later.
+#include "compiler/fuse/Legal.h"
+#include "compiler/kernels/Families.h"
+#include "compiler/kernels/Kernels.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace adze {
+using namespace graph;
+
+static std::string text(Type t) {
+  std::string s;
+  llvm::raw_string_ostream os(s);
+  os << t;
+  return s;
+}
+
+/// Element types that a kernel can load: whole bytes, or stored one to a byte.
+static std::string badElement(Type t) {
+  if (auto i = dyn_cast<IntegerType>(t)) {
+    if (llvm::is_contained({1u, 2u, 4u, 8u, 16u, 32u, 64u}, i.getWidth()))
+      return "";
+  } else if (isa<FloatType>(t) && t.getIntOrFloatBitWidth() <= 64) {
+    return "";
+  }
+  return "elements of type " + text(t) + " cannot be computed with; convert them to a float or an integer type first";
+}
+
+static std::string needStatic(Value v, StringRef what) {
+  if (cast<RankedTensorType>(v.getType()).hasStaticShape())
+    return "";
+  return (what + " must have a static shape; give the model static sizes there").str();
+}
+
+static bool isNarrowFloat(Type t) { return isa<FloatType>(t) && t.getIntOrFloatBitWidth() < 16; }
+
+/// Ops that compute on 8-bit and smaller floats: only conversions and moves do.
+static std::string narrowFloatUse(Operation *op) {
+  if (isa<graph::CastOp, graph::BitcastOp, SelectOp, ConcatOp, TransposeOp, SliceOp, BroadcastOp, PadOp, GatherOp,
+          GatherElementsOp, GatherNdOp, MatmulOp>(op))
+    return "";
+  for (Value v : op->getOperands())
+    if (isNarrowFloat(kernels::elementOf(v)))
+      return "elements of type " + text(kernels::elementOf(v)) + " support conversion only; cast to float16 or wider";
+  return "";
+}
+
+static std::string familyReason(Operation *op) {
+  using S = std::string;
+  return llvm::TypeSwitch<Operation *, S>(op)
+      .Case<ConvOp, ConvTransposeOp>([](auto conv) -> S { return needStatic(conv.getW(), "a convolution's weights"); })
+      .Case<ReduceOp, ArgReduceOp, SoftmaxOp, LayerNormOp, AttentionOp, GatherOp, GatherElementsOp, GatherNdOp,
+            ScatterElementsOp, ScatterNdOp, ResizeOp, graph::ScanOp, graph::TopKOp, RnnOp>(
+          [](Operation *op) -> S { return (op->getName().getStringRef() + " has no kernel builder yet").str(); })
+      .Default([](Operation *) -> S { return ""; });
+}
+
+std::string unsupportedReason(Operation *op) {
+  if (!isRegionOp(op) && !isa<ConstantOp, ReshapeOp>(op))
+    return "";
+  for (Value v : op->getOperands())
+    if (std::string why = badElement(kernels::elementOf(v)); !why.empty())
+      return why;
+  for (Value v : op->getResults())
+    if (std::string why = badElement(kernels::elementOf(v)); !why.empty())
+      return why;
+  if (std::string why = narrowFloatUse(op); !why.empty())
+    return why;
+  return familyReason(op);
+}
+
+} // namespace adze
