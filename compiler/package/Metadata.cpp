@@ -16,7 +16,7 @@ class ExprTable {
 public:
   using Table = std::vector<std::unique_ptr<fb::ExprT>>;
 
-  ExprTable(Table &exprs, MLIRContext *context) : exprs(exprs), context(context) {}
+  explicit ExprTable(Table &exprs) : exprs(exprs) {}
 
   uint32_t constant(int64_t value) { return add(fb::ExprOp::constant, value, 0, 0, 0); }
 
@@ -56,13 +56,20 @@ public:
   uint32_t derived(const graph::Symbol &symbol) {
     auto operand = [&](unsigned i) { return get(symbol.operands[i]); };
     switch (symbol.op) {
-    case graph::DerivedOp::Expr: return operand(0);
-    case graph::DerivedOp::Min: return add(fb::ExprOp::min, 0, operand(0), operand(1), 0);
-    case graph::DerivedOp::Max: return add(fb::ExprOp::max, 0, operand(0), operand(1), 0);
-    case graph::DerivedOp::Select: return add(fb::ExprOp::select, 0, operand(0), operand(1), operand(2));
-    case graph::DerivedOp::TruncDiv: return add(fb::ExprOp::truncdiv, 0, operand(0), operand(1), 0);
-    case graph::DerivedOp::Eq: return add(fb::ExprOp::eq, 0, operand(0), operand(1), 0);
-    case graph::DerivedOp::Lt: return add(fb::ExprOp::lt, 0, operand(0), operand(1), 0);
+    case graph::DerivedOp::Expr:
+      return operand(0);
+    case graph::DerivedOp::Min:
+      return add(fb::ExprOp::min, 0, operand(0), operand(1), 0);
+    case graph::DerivedOp::Max:
+      return add(fb::ExprOp::max, 0, operand(0), operand(1), 0);
+    case graph::DerivedOp::Select:
+      return add(fb::ExprOp::select, 0, operand(0), operand(1), operand(2));
+    case graph::DerivedOp::TruncDiv:
+      return add(fb::ExprOp::truncdiv, 0, operand(0), operand(1), 0);
+    case graph::DerivedOp::Eq:
+      return add(fb::ExprOp::eq, 0, operand(0), operand(1), 0);
+    case graph::DerivedOp::Lt:
+      return add(fb::ExprOp::lt, 0, operand(0), operand(1), 0);
     }
     llvm_unreachable("all derived operations are listed");
   }
@@ -76,22 +83,25 @@ private:
     auto binary = cast<AffineBinaryOpExpr>(expr);
     uint32_t a = get(binary.getLHS()), b = get(binary.getRHS());
     switch (expr.getKind()) {
-    case AffineExprKind::Add: return add(fb::ExprOp::add, 0, a, b, 0);
-    case AffineExprKind::Mul: return add(fb::ExprOp::mul, 0, a, b, 0);
-    case AffineExprKind::FloorDiv: return add(fb::ExprOp::floordiv, 0, a, b, 0);
-    case AffineExprKind::CeilDiv: return add(fb::ExprOp::ceildiv, 0, a, b, 0);
-    default: return add(fb::ExprOp::mod, 0, a, b, 0);
+    case AffineExprKind::Add:
+      return add(fb::ExprOp::add, 0, a, b, 0);
+    case AffineExprKind::Mul:
+      return add(fb::ExprOp::mul, 0, a, b, 0);
+    case AffineExprKind::FloorDiv:
+      return add(fb::ExprOp::floordiv, 0, a, b, 0);
+    case AffineExprKind::CeilDiv:
+      return add(fb::ExprOp::ceildiv, 0, a, b, 0);
+    default:
+      return add(fb::ExprOp::mod, 0, a, b, 0);
     }
   }
 
   Table &exprs;
-  MLIRContext *context;
   std::map<std::tuple<fb::ExprOp, int64_t, uint32_t, uint32_t, uint32_t>, uint32_t> numbers;
   llvm::DenseMap<AffineExpr, uint32_t> affine;
 };
 
-void addSymbols(const graph::SymbolTable &symbols, ExprTable &exprs,
-                std::vector<std::unique_ptr<fb::SymbolT>> &out) {
+void addSymbols(const graph::SymbolTable &symbols, ExprTable &exprs, std::vector<std::unique_ptr<fb::SymbolT>> &out) {
   for (const graph::Symbol &symbol : symbols.all()) {
     auto s = std::make_unique<fb::SymbolT>();
     s->name = symbol.name;
@@ -108,9 +118,9 @@ void addSymbols(const graph::SymbolTable &symbols, ExprTable &exprs,
 /// Writes one target's commands.
 class ProgramWriter {
 public:
-  ProgramWriter(const ProgramPart &part, llvm::function_ref<WeightPlace(uint32_t)> place)
-      : part(part), place(place), out(std::make_unique<fb::ProgramT>()),
-        exprs(out->exprs, part.module.getContext()), module(part.module) {}
+  ProgramWriter(ProgramPart part, llvm::function_ref<WeightPlace(uint32_t)> place)
+      : part(std::move(part)), place(place), out(std::make_unique<fb::ProgramT>()), exprs(out->exprs),
+        module(this->part.module) {}
 
   FailureOr<std::unique_ptr<fb::ProgramT>> write() {
     out->target = part.program.getTarget().str();
@@ -291,7 +301,7 @@ private:
     return success();
   }
 
-  const ProgramPart &part;
+  ProgramPart part;
   llvm::function_ref<WeightPlace(uint32_t)> place;
   std::unique_ptr<fb::ProgramT> out;
   ExprTable exprs;
@@ -321,15 +331,15 @@ FailureOr<std::string> buildMetadata(const MetadataInput &input, llvm::function_
   ModuleOp graph = input.graph;
   fb::MetadataT meta;
   graph::SymbolTable symbols(graph);
-  ExprTable exprs(meta.exprs, graph.getContext());
+  ExprTable exprs(meta.exprs);
   addSymbols(symbols, exprs, meta.symbols);
   auto main = graph.lookupSymbol<func::FuncOp>(graph::kMainFunction);
   for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    meta.inputs.push_back(tensorInfo(main.getArgumentTypes()[i], main.getArgAttrDict(i), "input_" + std::to_string(i),
-                                     exprs, symbols));
+    meta.inputs.push_back(
+        tensorInfo(main.getArgumentTypes()[i], main.getArgAttrDict(i), "input_" + std::to_string(i), exprs, symbols));
   for (unsigned i = 0; i < main.getNumResults(); ++i)
-    meta.outputs.push_back(tensorInfo(main.getResultTypes()[i], main.getResultAttrDict(i),
-                                      "output_" + std::to_string(i), exprs, symbols));
+    meta.outputs.push_back(
+        tensorInfo(main.getResultTypes()[i], main.getResultAttrDict(i), "output_" + std::to_string(i), exprs, symbols));
   for (const ProgramPart &part : input.programs) {
     FailureOr<std::unique_ptr<fb::ProgramT>> program = ProgramWriter(part, place).write();
     if (failed(program))

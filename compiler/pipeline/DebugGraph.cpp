@@ -65,16 +65,23 @@ static LogicalResult loadWeights(ModuleOp graph, const std::shared_ptr<const rt:
     } else {
       uint64_t offset = integer("offset"), section = integer("section");
       std::optional<uint64_t> count = numElements(dims);
-      std::optional<uint64_t> bytes = count ? packedBytes(type, *count) : std::nullopt;
+      // The package holds whole bytes an element.
+      std::optional<uint64_t> bytes;
+      if (count && packedBytes(type, *count))
+        bytes = *count * unpackedBytes(type);
       if (section >= reader->sections().size() || !bytes || offset > reader->sections()[section].size ||
           *bytes > reader->sections()[section].size - offset)
         return graph.emitError() << "the debug section refers to weights outside the package";
       const char *data = reinterpret_cast<const char *>(reader->sections()[section].data) + offset;
       // The reader is kept alive by the closure; the bytes are read where they lie.
-      id = weights.addComputed(type, dims, [reader, data](const WeightStore &, MutableArrayRef<char> out) {
-        std::copy_n(data, out.size(), out.data());
-        return true;
-      });
+      id = weights.addComputed(type, dims,
+                               [reader, data, type, n = *bytes](const WeightStore &, MutableArrayRef<char> out) {
+                                 if (unsigned bits = bitWidth(type); bits < 8)
+                                   packBits(bits, {data, size_t(n)}, out);
+                                 else
+                                   std::copy_n(data, n, out.data());
+                                 return true;
+                               });
     }
     if (!id)
       return graph.emitError() << "the debug section has a weight of impossible shape";
@@ -102,8 +109,8 @@ FailureOr<ImportedModel> loadDebugGraph(MLIRContext &context, llvm::StringRef pa
   ImportedModel model;
   model.weights = std::make_unique<WeightStore>();
   ScopedDiagnosticHandler quiet(&context, [](Diagnostic &) { return success(); });
-  model.module = parseSourceString<ModuleOp>(
-      StringRef(reinterpret_cast<const char *>(section.data), section.size), ParserConfig(&context));
+  model.module = parseSourceString<ModuleOp>(StringRef(reinterpret_cast<const char *>(section.data), section.size),
+                                             ParserConfig(&context));
   llvm::DenseMap<int64_t, int64_t> newIds;
   if (!model.module || failed(loadWeights(*model.module, reader, *model.weights, newIds)))
     return fail("its bytes are not a graph of this version of adze", "compile the model again");

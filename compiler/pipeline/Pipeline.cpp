@@ -1,8 +1,8 @@
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/canonicalize/GraphCanonicalize.h"
 #include "compiler/fuse/GraphFuse.h"
+#include "compiler/fuse/patterns/GraphRecognize.h"
 #include "compiler/kernels/Kernels.h"
-#include "compiler/oracle/GraphOracle.h"
 #include "compiler/pipeline/WritePackage.h"
 #include "compiler/plan/Planner.h"
 #include "compiler/support/NodeLoc.h"
@@ -10,9 +10,12 @@
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/graph/GraphDialect.h"
 #include "dialects/tile/TileDialect.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/raw_ostream.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
 #include <thread>
 
 using namespace mlir;
@@ -49,25 +52,16 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
-/// Writes one numbered file a tier.
-class Dumper {
-public:
-  explicit Dumper(const CompileOptions &options) : dir(options.dumpDir) {}
-  void operator()(ModuleOp module, const llvm::Twine &name) {
-    if (dir.empty())
-      return;
-    llvm::sys::fs::create_directories(dir);
-    std::string number = llvm::formatv("{0:d2}-", next++).str();
-    std::error_code ec;
-    llvm::raw_fd_ostream os(dir + "/" + number + name.str() + ".mlir", ec);
-    if (!ec)
-      module->print(os);
-  }
-
-private:
-  std::string dir;
-  unsigned next = 0;
-};
+/// Writes the IR after a tier to --dump-ir-dir. The tier's number orders the files.
+void dump(const CompileOptions &options, int tier, StringRef name, ModuleOp module) {
+  if (options.dumpDir.empty())
+    return;
+  llvm::sys::fs::create_directories(options.dumpDir);
+  std::error_code ec;
+  llvm::raw_fd_ostream os(llvm::formatv("{0}/{1}-{2}.mlir", options.dumpDir, tier, name).str(), ec);
+  if (!ec)
+    module->print(os);
+}
 
 void step(const CompileOptions &options, StringRef name, size_t done = 0, size_t total = 0) {
   if (options.progress)
@@ -87,8 +81,8 @@ bool chooseTargets(const TargetRegistry &registry, const CompileOptions &options
     auto [name, arch] = StringRef(text).split(':');
     const Target *target = registry.find(name);
     if (!target) {
-      errors.add(ErrorKind::Unsupported, "unknown target '" + text + "'", "this build has no code generator of that name",
-                 "run `adze targets` for the list");
+      errors.add(ErrorKind::Unsupported, "unknown target '" + text + "'",
+                 "this build has no code generator of that name", "run `adze targets` for the list");
       return false;
     }
     llvm::Expected<std::vector<TargetArch>> archs = target->resolve(arch);
@@ -97,7 +91,7 @@ bool chooseTargets(const TargetRegistry &registry, const CompileOptions &options
                  "run `adze targets` for the list");
       return false;
     }
-    auto *same = llvm::find_if(choices, [&](const Choice &c) { return c.target == target; });
+    auto same = llvm::find_if(choices, [&](const Choice &c) { return c.target == target; });
     if (same == choices.end())
       choices.push_back({target, std::move(*archs)});
     else
@@ -178,7 +172,8 @@ llvm::json::Object fusionReport(const FuseReport &fuse) {
 
 } // namespace
 
-//===-- tier 1: ONNX to graph --------------------------------------------------------------------------------------===//
+//===-- tier 1: ONNX to graph
+//--------------------------------------------------------------------------------------===//
 
 FailureOr<ImportedModel> importToGraph(MLIRContext &context, StringRef modelPath, const CompileOptions &options,
                                        ErrorSink &errors) {
@@ -188,10 +183,10 @@ FailureOr<ImportedModel> importToGraph(MLIRContext &context, StringRef modelPath
   model.module = importModel(context, modelPath, options.import, *model.weights, errors);
   if (!model.module)
     return failure();
-  step(options, "fold constants");
-  if (failed(canonicalizeGraph(*model.module, *model.weights)) ||
-      failed(foldConstants(*model.module, *model.weights, FoldOptions())) ||
-      failed(canonicalizeGraph(*model.module, *model.weights)))
+  PassManager passes(&context);
+  passes.addPass(createGraphCanonicalizePass(model.weights.get()));
+  passes.addPass(createCSEPass());
+  if (failed(passes.run(*model.module)))
     return failure();
   return model;
 }
@@ -226,30 +221,38 @@ void checkSupport(ModuleOp module, const TargetRegistry &registry, const Compile
   });
 }
 
-//===-- tier 2: graph to kernels -----------------------------------------------------------------------------------===//
+//===-- tier 2: graph to kernels
+//-----------------------------------------------------------------------------------===//
 
 LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<TargetArch> archs, WeightStore &weights,
                              const CompileOptions &options, CompileReport *report) {
-  Dumper dump(options);
-  if (options.fuse && failed(recognizePatterns(module, weights)))
-    return failure();
   FuseOptions fuse;
   fuse.fuse = options.fuse;
   FuseReport fuseReport;
-  if (failed(fuseGraph(module, fuse, &fuseReport)))
+  PassManager passes(module.getContext());
+  if (options.fuse) {
+    passes.addPass(createGraphRecognizePass(&weights));
+    passes.addPass(createGraphCanonicalizePass(&weights));
+    passes.addPass(createCSEPass());
+  }
+  passes.addPass(createGraphFusePass(fuse, &fuseReport));
+  if (failed(passes.run(module)))
     return failure();
   if (report)
     report->json["fusion_" + target.name().str()] = fusionReport(fuseReport);
-  dump(module, target.name() + "-fused");
+  dump(options, 2, (target.name() + "-fused").str(), module);
   KernelOptions kernels;
   kernels.integerData = options.integerData;
   if (failed(buildKernels(module, target, archs, &weights, kernels)))
     return failure();
-  dump(module, target.name() + "-kernels");
-  return verifyTiles(module);
+  dump(options, 3, (target.name() + "-kernels").str(), module);
+  PassManager verify(module.getContext());
+  verify.addPass(createTileVerify());
+  return verify.run(module);
 }
 
-//===-- the whole way ----------------------------------------------------------------------------------------------===//
+//===-- the whole way
+//----------------------------------------------------------------------------------------------===//
 
 bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistry &registry,
                   const CompileOptions &options, CompileReport &report, ErrorSink &errors) {
@@ -268,7 +271,7 @@ bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistr
   if (failed(model) || cancelled(options))
     return false;
   ModuleOp graph = *model->module;
-  Dumper(options)(graph, "graph");
+  dump(options, 1, "graph", graph);
   checkSupport(graph, registry, options, errors);
   if (!errors.empty())
     return false;
@@ -288,6 +291,7 @@ bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistr
     if (failed(program) || cancelled(options))
       return false;
     t.program = *program;
+    dump(options, 4, t.name + "-program", *t.module);
     step(options, "generate code");
     if (!compileImages(*t.module, choice, options, t.images) || cancelled(options))
       return false;

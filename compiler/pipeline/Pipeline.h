@@ -2,14 +2,14 @@
 #ifndef ADZE_COMPILER_PIPELINE_PIPELINE_H
 #define ADZE_COMPILER_PIPELINE_PIPELINE_H
 
-#include "compiler/import/Importer.h"
+#include "compiler/import/Import.h"
 #include "compiler/support/Status.h"
 #include "compiler/target/Target.h"
 #include "compiler/weights/WeightStore.h"
-#include "llvm/Support/JSON.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/JSON.h"
 #include <atomic>
 #include <functional>
 #include <string>
@@ -27,9 +27,9 @@ struct CompileOptions {
   unsigned threads = 0; ///< 0 = all cores
   bool fuse = true;
   bool stripDebug = false;
-  bool integerData = false;   ///< KernelOptions::integerData, for the test suite
-  std::string dumpDir;        ///< "" = no dumps; otherwise one numbered file a tier and target
-  std::string commandLine;    ///< flags for the provenance record, without paths
+  bool integerData = false; ///< KernelOptions::integerData, for the test suite
+  std::string dumpDir;      ///< "" = no dumps; otherwise one numbered file a tier and target
+  std::string commandLine;  ///< flags for the provenance record, without paths
   ProgressFn progress;
   const std::atomic<bool> *cancelled = nullptr; ///< polled; set by Ctrl-C
 };

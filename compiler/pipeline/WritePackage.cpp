@@ -12,15 +12,16 @@ namespace {
 
 class Writer {
 public:
-  Writer(StringRef path, const WeightStore &weights, ErrorSink &errors) : path(path), weights(weights), errors(errors) {}
+  Writer(StringRef path, const WeightStore &weights, ErrorSink &errors)
+      : path(path), weights(weights), errors(errors) {}
 
   bool check(const WriteStatus &status) {
     if (status.ok())
       return true;
     ErrorPlace where;
     where.file = path.str();
-    errors.add(status.code == 8 ? ErrorKind::Resource : ErrorKind::Internal, "cannot write the package",
-               status.message, "make room, or choose another place with -o", where);
+    errors.add(status.code == 8 ? ErrorKind::Resource : ErrorKind::Internal, "cannot write the package", status.message,
+               "make room, or choose another place with -o", where);
     return false;
   }
 
@@ -42,8 +43,17 @@ public:
       }
       data = bytes.data();
     }
+    // In memory every element has whole bytes, in the store 4- and 2-bit elements share them as in ONNX.
+    uint64_t size = weights.byteSize(id);
+    std::vector<char> unpacked;
+    if (unsigned bits = bitWidth(weights.dtype(id)); bits < 8) {
+      unpacked.resize(weights.elements(id));
+      unpackBits(bits, {data, size_t(size)}, unpacked);
+      data = unpacked.data();
+      size = unpacked.size();
+    }
     WeightRef ref;
-    if (!check(writer->addWeight(data, weights.byteSize(id), ref)))
+    if (!check(writer->addWeight(data, size, ref)))
       return false;
     places[id] = {PackageWriter::kWeightSection, ref.offset};
     return true;
