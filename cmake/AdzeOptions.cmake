@@ -5,6 +5,9 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+# Executables reuse the libraries' precompiled header, so all must be compiled alike.
+set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)
+
 find_program(ADZE_CCACHE ccache)
 if(ADZE_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env

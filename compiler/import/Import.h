@@ -9,9 +9,10 @@
 
 namespace adze {
 
-/// Range of a symbolic dim; min == max specialises it.
+/// Range of a symbolic dim; min == max specialises it. The default stays below the numbers that exporters write for "to
+/// the end" in Slice (10^9, 2^31-1, 2^63-1), so that such an end is known to be the dim itself.
 struct DimRange {
-  int64_t min = 1, max = int64_t(1) << 31, optimum = 0;
+  int64_t min = 1, max = int64_t(1) << 29, optimum = 0;
 };
 
 struct ImportOptions {

@@ -162,7 +162,24 @@ std::string GraphImporter::typeText(const ImportedValue &value) const {
   return text + "]";
 }
 
+/// s = min(s, c) says s <= c: the symbol's range says so too, and planning can use it.
+static void tighten(graph::SymbolTable &table, AffineExpr a, AffineExpr b) {
+  auto dim = dyn_cast<AffineSymbolExpr>(a), smallest = dyn_cast<AffineSymbolExpr>(b);
+  if (!dim || !smallest)
+    return;
+  graph::Symbol &symbol = table[dim.getPosition()];
+  const graph::Symbol &derived = table[smallest.getPosition()];
+  if (symbol.kind != graph::SymbolKind::InputDim || derived.kind != graph::SymbolKind::Derived ||
+      derived.op != graph::DerivedOp::Min)
+    return;
+  for (unsigned i : {0u, 1u})
+    if (auto limit = graph::constantOf(derived.operands[i]); limit && derived.operands[1 - i] == a)
+      symbol.max = std::max(symbol.min, std::min(symbol.max, *limit));
+}
+
 void GraphImporter::addCheck(AffineExpr a, AffineExpr b, const Twine &message, Location loc) {
+  tighten(symbolic.table, a, b);
+  tighten(symbolic.table, b, a);
   AffineMap map = graph::makeExprMap(&context, {a, b});
   if (!checksDone.insert(map).second)
     return;
