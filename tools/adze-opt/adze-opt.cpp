@@ -2,6 +2,7 @@
 #include "compiler/canonicalize/GraphCanonicalize.h"
 #include "compiler/fuse/GraphFuse.h"
 #include "compiler/fuse/patterns/GraphRecognize.h"
+#include "compiler/kernels/PlainTarget.h"
 #include "compiler/verify/TileVerify.h"
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/graph/GraphDialect.h"
@@ -31,6 +32,7 @@ int main(int argc, char **argv) {
   adze::registerGraphCanonicalizePass();
   adze::registerGraphRecognizePass();
   adze::registerGraphFusePass();
+  adze::registerBuildKernelsPass();
   adze::registerTileVerify();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "adze's optimiser driver\n", registry));
 }
