@@ -11,6 +11,7 @@ constexpr HostOp kHostOps[] = {
     {"compress", 2, 2, 1, 1, 2, 0, 1, false, checkCompress, runCompress},
     {"unique", 1, 1, 1, 4, 4, 0, 1, false, checkUnique, runUnique},
     {"nms", 2, 5, 1, 1, 3, 2, 1, false, checkNonMaxSuppression, runNonMaxSuppression},
+    {"topk", 1, 1, 2, 2, 2, 0, 0, false, checkTopK, runTopK},
     {"read_ints", 1, 1, 0, 0, 0, 0, 1, true, checkReadInts, runReadInts},
 };
 } // namespace

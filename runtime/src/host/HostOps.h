@@ -54,6 +54,9 @@ std::string checkCompress(const HostCommand &command);
 std::string checkUnique(const HostCommand &command);
 std::string checkNonZero(const HostCommand &command);
 std::string checkReadInts(const HostCommand &command);
+// TopK.cpp
+void runTopK(HostCall &call);
+std::string checkTopK(const HostCommand &command);
 // Suppress.cpp
 void runNonMaxSuppression(HostCall &call);
 std::string checkNonMaxSuppression(const HostCommand &command);

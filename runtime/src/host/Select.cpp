@@ -1,11 +1,11 @@
 // Host operations that pick elements: nonzero, compress, unique, read_ints (ONNX NonZero, Compress, Unique).
 #include "runtime/src/host/HostOps.h"
 
+#include "runtime/src/host/Compare.h"
 #include "runtime/src/status/Dtype.h"
 #include "runtime/src/status/Status.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -29,53 +29,6 @@ bool isNonZero(const HostTensor &tensor, int64_t index) {
   default:
     return std::any_of(bytes, bytes + tensor.elementBytes, [](uint8_t byte) { return byte != 0; });
   }
-}
-
-/// Compares elements of one tensor: -1, 0, 1 by value; NaN is larger than all numbers and equal to NaN.
-template <typename T>
-int compareAs(const HostTensor &tensor, int64_t a, int64_t b) {
-  const T x = tensor.as<T>()[a], y = tensor.as<T>()[b];
-  if constexpr (std::is_floating_point_v<T>) {
-    if (std::isnan(x) || std::isnan(y))
-      return int(std::isnan(x)) - int(std::isnan(y));
-  }
-  return x < y ? -1 : x > y ? 1 : 0;
-}
-
-using Compare = int (*)(const HostTensor &, int64_t, int64_t);
-Compare comparison(adze_dtype_t dtype) {
-  switch (dtype) {
-  case ADZE_F32:
-    return compareAs<float>;
-  case ADZE_F64:
-    return compareAs<double>;
-  case ADZE_U8:
-  case ADZE_BOOL:
-    return compareAs<uint8_t>;
-  case ADZE_I8:
-    return compareAs<int8_t>;
-  case ADZE_U16:
-    return compareAs<uint16_t>;
-  case ADZE_I16:
-    return compareAs<int16_t>;
-  case ADZE_I32:
-    return compareAs<int32_t>;
-  case ADZE_I64:
-    return compareAs<int64_t>;
-  case ADZE_U32:
-    return compareAs<uint32_t>;
-  case ADZE_U64:
-    return compareAs<uint64_t>;
-  default:
-    return nullptr;
-  }
-}
-
-int64_t product(const std::vector<int64_t> &dims, size_t begin, size_t end) {
-  int64_t out = 1;
-  for (size_t i = begin; i < end; ++i)
-    out *= dims[i];
-  return out;
 }
 
 } // namespace

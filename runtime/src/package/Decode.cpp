@@ -224,4 +224,17 @@ std::shared_ptr<const Package> decodePackage(std::shared_ptr<const PackageReader
   return package;
 }
 
+std::shared_ptr<const Package> openPackage(const std::string &path, adze_status_t &status,
+                                           std::string &message) noexcept {
+  try {
+    status = ADZE_OK;
+    return decodePackage(PackageReader::openPath(path.c_str()));
+  } catch (...) {
+    Error error = currentError();
+    status = error.status;
+    message = std::move(error.message);
+    return nullptr;
+  }
+}
+
 } // namespace adze::rt

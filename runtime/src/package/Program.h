@@ -163,6 +163,10 @@ struct Package {
 /// Verifies and decodes the metadata section. Throws Error (ADZE_BAD_PACKAGE).
 std::shared_ptr<const Package> decodePackage(std::shared_ptr<const PackageReader> reader);
 
+/// For callers built without exceptions: opens and decodes; null on failure, with the status and the four-part text.
+std::shared_ptr<const Package> openPackage(const std::string &path, adze_status_t &status,
+                                           std::string &message) noexcept;
+
 } // namespace adze::rt
 
 #endif

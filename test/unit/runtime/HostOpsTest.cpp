@@ -169,7 +169,34 @@ TEST(HostOps, NonMaxSuppression) {
     }
 }
 
-/// A value computed from data steers a loop and a shape: y = x, doubled by copying trip times; z = the trip count.
+TEST(HostOps, TopK) {
+  // The specification's test cases: along the last axis, the smallest, and ties by index.
+  std::vector<float> x{0, 1, 2, 3, 4, 5, 6, 7, 11, 10, 9, 8};
+  for (bool largest : {true, false}) {
+    HostPackage p("topk");
+    p.hostInput(ADZE_F32, {3, 4});
+    p.host.attrs = {1, largest};
+    p.hostOutput(ADZE_F32, {p.constant(3), p.constant(3)});
+    p.hostOutput(ADZE_I64, {p.constant(3), p.constant(3)});
+    auto out = p.run({tensor(x, {3, 4})});
+    ASSERT_EQ(out.size(), 2u);
+    EXPECT_EQ(values<float>(out[0]), largest ? (std::vector<float>{3, 2, 1, 7, 6, 5, 11, 10, 9})
+                                             : (std::vector<float>{0, 1, 2, 4, 5, 6, 8, 9, 10}));
+    EXPECT_EQ(values<int64_t>(out[1]), largest ? (Ints{3, 2, 1, 3, 2, 1, 0, 1, 2}) : (Ints{0, 1, 2, 0, 1, 2, 3, 2, 1}));
+  }
+  std::vector<uint16_t> halves{0x3c00, 0xbc00, 0x3c00, 0x4000, 0x3800, 0x4000}; // 1 -1; 1 2; 0.5 2, along axis 0
+  HostPackage p("topk");
+  p.hostInput(ADZE_F16, {3, 2});
+  p.host.attrs = {0, 1};
+  p.hostOutput(ADZE_F16, {p.constant(2), p.constant(2)});
+  p.hostOutput(ADZE_I64, {p.constant(2), p.constant(2)});
+  auto out = p.run({tensor(halves, ADZE_F16, {3, 2})});
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(values<uint16_t>(out[0]), (std::vector<uint16_t>{0x3c00, 0x4000, 0x3c00, 0x4000}));
+  EXPECT_EQ(values<int64_t>(out[1]), (Ints{0, 1, 1, 2}));
+}
+
+/// A value computed from data steers a loop; its last turn and the trip count come out.
 TEST(HostOps, ReadIntsSteersALoop) {
   HostPackage p("read_ints");
   p.hostInput(ADZE_I32, {1});
