@@ -10,6 +10,17 @@ namespace adze {
 #define GEN_PASS_DEF_GRAPHCANONICALIZE
 #include "compiler/canonicalize/GraphCanonicalize.h.inc"
 
+void rewriteGreedily(ModuleOp module, RewritePatternSet &&patterns) {
+  int64_t ops = 0;
+  module.walk([&](Operation *) { ++ops; });
+  GreedyRewriteConfig config;
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  // Every rewrite shrinks the graph or moves a view towards its end. The bound turns a cycle between two patterns, which
+  // would be a bug, into a missed rewrite: whatever the driver leaves is a correct graph.
+  config.setMaxNumRewrites(50 * ops + 1000);
+  (void)applyPatternsGreedily(module, std::move(patterns), config);
+}
+
 namespace {
 struct GraphCanonicalize : impl::GraphCanonicalizeBase<GraphCanonicalize> {
   explicit GraphCanonicalize(WeightStore *weights = nullptr) : weights(weights) {}
@@ -19,10 +30,7 @@ struct GraphCanonicalize : impl::GraphCanonicalizeBase<GraphCanonicalize> {
     Constants constants(weights);
     populateIdentityPatterns(patterns, constants);
     populateViewPatterns(patterns, constants);
-    GreedyRewriteConfig config;
-    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
-    // Every rewrite shrinks the graph or moves a view towards its end, so the driver stops by itself.
-    (void)applyPatternsGreedily(getOperation(), std::move(patterns), config);
+    rewriteGreedily(getOperation(), std::move(patterns));
   }
 
   WeightStore *weights;

@@ -13,6 +13,9 @@ namespace adze {
 void populateIdentityPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
 void populateViewPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
 
+/// Applies the patterns until none matches.
+void rewriteGreedily(mlir::ModuleOp module, mlir::RewritePatternSet &&patterns);
+
 /// The pass as a function: graph-canonicalize, then equal ops merged (CSE).
 mlir::LogicalResult canonicalizeGraph(mlir::ModuleOp module, WeightStore &weights);
 

@@ -98,7 +98,8 @@ struct TransposeIntoMatmul : OpRewritePattern<MatmulOp> {
   }
 };
 
-/// f(broadcast(x), y) = f(x, y) where the result keeps its shape, and f(broadcast(x)) = broadcast(f(x)).
+/// f(broadcast(x), y) = f(x, y) where the result keeps its shape, and f(broadcast(x), c) = broadcast(f(x, c)) where
+/// every other operand has one element.
 struct MoveBroadcast : RewritePattern {
   explicit MoveBroadcast(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
 
@@ -110,19 +111,29 @@ struct MoveBroadcast : RewritePattern {
       auto broadcast = operand.get().getDefiningOp<BroadcastOp>();
       if (!broadcast)
         continue;
-      if (op->getNumOperands() == 1) {
-        Operation *inner = cloneElementwise(rewriter, op, broadcast.getX(), getDims(broadcast.getX()));
-        rewriter.replaceOpWithNewOp<BroadcastOp>(op, op->getResult(0).getType(), inner->getResult(0));
-        return success();
-      }
       SmallVector<Value> operands(op->getOperands());
       operands[operand.getOperandNumber()] = broadcast.getX();
-      if (failed(keepsShape(operands, want)))
+      if (operands.size() > 1 && succeeded(keepsShape(operands, want))) {
+        rewriter.modifyOpInPlace(op, [&] { operand.set(broadcast.getX()); });
+        return success();
+      }
+      if (!othersAreScalars(op, operand))
         continue;
-      rewriter.modifyOpInPlace(op, [&] { operand.set(broadcast.getX()); });
+      Operation *inner = cloneElementwise(rewriter, op, operands, getDims(broadcast.getX()));
+      rewriter.replaceOpWithNewOp<BroadcastOp>(op, op->getResult(0).getType(), inner->getResult(0));
       return success();
     }
     return rewriter.notifyMatchFailure(op, "no broadcast operand that the op can do by itself");
+  }
+
+  /// Every operand but `broadcast` has one element and no higher rank than what is broadcast.
+  static bool othersAreScalars(Operation *op, OpOperand &broadcast) {
+    size_t rank = getDims(broadcast.get().getDefiningOp<BroadcastOp>().getX()).size();
+    return llvm::all_of(op->getOpOperands(), [&](OpOperand &other) {
+      Dims dims = getDims(other.get());
+      return &other == &broadcast ||
+             (dims.size() <= rank && llvm::all_of(dims, [](AffineExpr d) { return constantOf(d) == 1; }));
+    });
   }
 
   static LogicalResult keepsShape(ArrayRef<Value> operands, ArrayRef<AffineExpr> want) {
@@ -176,10 +187,21 @@ struct SinkUnitReshape : RewritePattern {
         continue;
       FusionRole role = source.getFusionRole();
       if ((role == FusionRole::anchor || role == FusionRole::reduction || role == FusionRole::elementwise) &&
-          sameDims(getDims(reshape.getY()), getDims(op->getResult(0))))
+          sameDims(getDims(reshape.getY()), getDims(op->getResult(0))) && othersFollow(op, reshape))
         return reshape;
     }
     return {};
+  }
+
+  /// True unless another operand would get a reshape that could be moved back: a computed value of the result's dims.
+  static bool othersFollow(Operation *op, ReshapeOp reshape) {
+    return llvm::all_of(op->getOperands(), [&](Value v) {
+      if (v == reshape.getY() || !sameDims(getDims(v), getDims(reshape.getY())))
+        return true;
+      if (auto other = v.getDefiningOp<ReshapeOp>())
+        return sameDims(getDims(other.getX()), getDims(reshape.getX()));
+      return !v.getDefiningOp() || isa<WeightOp, ConstantOp>(v.getDefiningOp());
+    });
   }
 
   /// `v`, which broadcasts to the reshape's result, under dims that broadcast to the reshape's operand.

@@ -26,6 +26,11 @@ struct Parts {
   double hiddenScore = 0, scale = 1;
 };
 
+Value withoutBroadcast(Value v) {
+  auto broadcast = v.getDefiningOp<BroadcastOp>();
+  return broadcast ? Value(broadcast.getX()) : v;
+}
+
 /// Takes a mask off the scores; false where they are no plain or masked matrix product.
 bool matchMask(Value &scores, Parts &parts, const Constants &constants) {
   auto isScores = [&](Value v) {
@@ -39,7 +44,7 @@ bool matchMask(Value &scores, Parts &parts, const Constants &constants) {
     if (!first && !isScores(add.getB()))
       return false;
     scores = first ? add.getA() : add.getB();
-    parts.mask = first ? add.getB() : add.getA();
+    parts.mask = withoutBroadcast(first ? add.getB() : add.getA());
     return true;
   }
   auto select = scores.getDefiningOp<SelectOp>();
@@ -56,11 +61,11 @@ bool matchMask(Value &scores, Parts &parts, const Constants &constants) {
   } else {
     return false;
   }
-  parts.hidden = select.getCondition();
+  parts.hidden = withoutBroadcast(select.getCondition());
   return true;
 }
 
-/// `rank` dims of `v` from the right, padded with ones, in front of which two more are dropped.
+/// The dim of `v` at place `i` from the right, 1 beyond its rank.
 AffineExpr dimFromRight(Value v, int64_t i) {
   Dims dims = getDims(v);
   return i < int64_t(dims.size()) ? dims[dims.size() - 1 - i] : constantExpr(v.getContext(), 1);

@@ -2,7 +2,6 @@
 #include "compiler/canonicalize/GraphCanonicalize.h"
 #include "compiler/fuse/patterns/Patterns.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -26,9 +25,7 @@ struct GraphRecognize : impl::GraphRecognizeBase<GraphRecognize> {
     populateSoftmaxPatterns(patterns, constants);
     populateNormPatterns(patterns, constants);
     populateAttentionPatterns(patterns, constants);
-    GreedyRewriteConfig config;
-    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
-    (void)applyPatternsGreedily(getOperation(), std::move(patterns), config);
+    rewriteGreedily(getOperation(), std::move(patterns));
   }
 
   WeightStore *weights;
