@@ -1,5 +1,6 @@
 #include "compiler/oracle/FloatFormat.h"
 #include "llvm/ADT/bit.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 #include <limits>
 
