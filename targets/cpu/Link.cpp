@@ -1,0 +1,91 @@
+// In-process lld: objects to one shared object. lld keeps global state, so one link runs at a time.
+#include "lld/Common/Driver.h"
+#include "targets/cpu/CpuTarget.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+#include <mutex>
+
+LLD_HAS_DRIVER(elf)
+
+namespace adze::cpu {
+namespace {
+
+llvm::Error writeFile(llvm::StringRef path, llvm::StringRef bytes) {
+  std::error_code ec;
+  llvm::raw_fd_ostream os(path, ec);
+  if (ec)
+    return llvm::createStringError(ec, "cannot write '" + path.str() + "': " + ec.message());
+  os << bytes;
+  os.close();
+  if (os.has_error())
+    return llvm::createStringError(os.error(), "cannot write '" + path.str() + "': " + os.error().message());
+  return llvm::Error::success();
+}
+
+std::mutex &linkMutex() {
+  static std::mutex mutex; // guards lld's globals, holds no state of ours
+  return mutex;
+}
+
+} // namespace
+
+llvm::Expected<std::string> linkShared(llvm::ArrayRef<std::string> objects, llvm::ArrayRef<std::string> symbols) {
+  llvm::SmallString<128> dir;
+  if (std::error_code ec = llvm::sys::fs::createUniqueDirectory("adze-link", dir))
+    return llvm::createStringError(ec, "cannot make a temporary directory: " + ec.message());
+  auto cleanup = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(dir); });
+  auto in = [&](const llvm::Twine &name) { return (dir + "/" + name).str(); };
+
+  std::vector<std::string> args{"ld.lld",
+                                "-shared",
+                                "--build-id=none",
+                                "--hash-style=sysv",
+                                "-z",
+                                "noexecstack",
+                                "-z",
+                                "relro",
+                                "-z",
+                                "now",
+                                "--gc-sections",
+                                "--strip-all",
+                                "--threads=1",
+                                "--no-rosegment",
+                                "-o",
+                                in("image.so")};
+  std::string versions = "{ global:";
+  for (const std::string &s : symbols)
+    versions += " \"" + s + "\";";
+  versions += symbols.empty() ? " local: *; };\n" : " local: *; };\n";
+  if (symbols.empty())
+    versions = "{ local: *; };\n";
+  if (llvm::Error e = writeFile(in("exports"), versions))
+    return std::move(e);
+  args.push_back("--version-script=" + in("exports"));
+  for (size_t i = 0; i < objects.size(); ++i) {
+    std::string path = in("part" + std::to_string(i) + ".o");
+    if (llvm::Error e = writeFile(path, objects[i]))
+      return std::move(e);
+    args.push_back(path);
+  }
+  std::vector<const char *> argv;
+  for (const std::string &a : args)
+    argv.push_back(a.c_str());
+  std::string errors;
+  {
+    std::lock_guard<std::mutex> lock(linkMutex());
+    llvm::raw_string_ostream err(errors);
+    lld::Result r = lld::lldMain(argv, llvm::nulls(), err, {{lld::Gnu, &lld::elf::link}});
+    if (r.retCode != 0)
+      return llvm::createStringError(llvm::inconvertibleErrorCode(), errors.empty() ? "lld failed" : errors);
+  }
+  auto file = llvm::MemoryBuffer::getFile(in("image.so"), /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!file)
+    return llvm::createStringError(file.getError(), "cannot read the linked image: " + file.getError().message());
+  return (*file)->getBuffer().str();
+}
+
+} // namespace adze::cpu
