@@ -93,6 +93,7 @@ ADZE_API size_t adze_dtype_bits(adze_dtype_t dtype); /* storage bits of one elem
 ADZE_API const char *adze_dtype_name(adze_dtype_t dtype); /* "float32", "bfloat16", ... */
 
 /* --- packages: every byte is checked against its digest before any of it is used (ADZE_BAD_PACKAGE) --- */
+/* The file may be replaced or removed while it is open, but not be written to or truncated in place. */
 ADZE_API adze_status_t adze_package_open(const char *path, adze_package_t **out);
 ADZE_API adze_status_t adze_package_open_fd(int fd, adze_package_t **out); /* fd stays the caller's */
 /* The memory must stay valid and unchanged until the package is closed; 64-byte aligned, ADZE_INVALID_ARGUMENT otherwise. */

@@ -196,6 +196,20 @@ void Evaluator::set(uint32_t symbol, int64_t value) {
   symbolFlags_[symbol] = 0;
 }
 
+void Evaluator::undefine(const uint32_t *symbols, size_t count) {
+  uint32_t first = static_cast<uint32_t>(table_->symbols.size());
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t symbol = symbols[i];
+    if (symbolFlags_[symbol] & kProvisional)
+      continue;
+    symbols_[symbol] = table_->symbols[symbol].max;
+    symbolFlags_[symbol] = kProvisional;
+    first = std::min(first, symbol);
+  }
+  if (first < table_->symbols.size())
+    evaluate(first);
+}
+
 void Evaluator::define(const uint32_t *symbols, const int64_t *values, size_t count) {
   uint32_t first = static_cast<uint32_t>(table_->symbols.size());
   for (size_t i = 0; i < count; ++i) {

@@ -24,6 +24,8 @@ public:
 
   /// Sets data symbols (ADZE_INTERNAL beyond their range) and evaluates what depends on them.
   void define(const uint32_t *symbols, const int64_t *values, size_t count);
+  /// Puts data symbols back to their maximum, for an operation that defines them again (in a loop).
+  void undefine(const uint32_t *symbols, size_t count);
   /// Sets one without the others' evaluation; finish with refresh().
   void set(uint32_t symbol, int64_t value);
   void refresh() { evaluate(0); }

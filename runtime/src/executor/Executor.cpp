@@ -313,6 +313,7 @@ void Executor::run(const HostCommand &command) {
   };
   for (const HostOperand &input : command.inputs)
     call.inputs.push_back(operand(input, true));
+  symbols_.undefine(command.defines.data(), command.defines.size());
   for (const HostOperand &output : command.outputs)
     call.outputs.push_back(operand(output, false));
   command.op->run(call);

@@ -72,6 +72,8 @@ void Decoder::decode() {
     require(reader_.sections()[i].kind == format::SectionKind::weights,
             "weight_sections names another kind of section");
   package_.debugSection = index(metadata.debug_section(), reader_.sections().size(), "section");
+  require(package_.debugSection == 0 || reader_.sections()[package_.debugSection].kind == format::SectionKind::debug,
+          "debug_section names another kind of section");
 
   // The tensors' names and types first, because symbols refer to inputs; their dims need the expressions.
   decodeTable(metadata.symbols(), metadata.exprs(), package_.table);

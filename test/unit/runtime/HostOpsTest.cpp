@@ -239,6 +239,33 @@ TEST(HostOps, ReadIntsSteersALoop) {
   expectError(adze_session_run(p.session.get(), &in, 1, out.data(), 2), ADZE_BAD_INPUT, "uint8");
 }
 
+/// In a loop a symbol is defined again: its earlier, smaller value does not bound the new one.
+TEST(HostOps, LoopsDefineSymbolsAgain) {
+  HostPackage p("nonzero");
+  uint32_t four = p.constant(4), sixteen = p.constant(16);
+  uint32_t x = p.buffer(fb::BufferKind::input, p.input("x", ADZE_F32, {four}), sixteen);
+  p.arena(p.constant(64));
+  uint32_t state = p.buffer(fb::BufferKind::arena, 0, sixteen, p.constant(0));
+  p.host.inputs = {state};
+  p.operand(ADZE_F32, {four});
+  p.hostOutput(ADZE_I64, {p.constant(1), p.defines("count", 4)});
+  fb::FillT fill;
+  fill.to = state;
+  fill.pattern_bytes = 1;
+  fill.bytes = sixteen;
+  p.command(fill);
+  fb::LoopT loop;
+  loop.trip = p.constant(2);
+  loop.body = uint32_t(p.block());
+  p.command(p.host, loop.body);
+  p.copy(state, x, sixteen, loop.body);
+  p.command(loop);
+  std::vector<float> values4{0, 1, 0, 2};
+  auto out = p.runOnly({tensor(values4, {4})});
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(values<int64_t>(out[0]), (Ints{1, 3}));
+}
+
 TEST(HostOps, SymbolsMayNotBeUsedBeforeTheyAreDefined) {
   HostPackage p("read_ints");
   p.hostInput(ADZE_I32, {1});

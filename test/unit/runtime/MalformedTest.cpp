@@ -157,6 +157,7 @@ TEST(Malformed, MetadataThatLies) {
     expectError(adze_package_open(file.path().c_str(), &opened), ADZE_BAD_PACKAGE, text);
   };
   auto first = [](TestPackage &p) { return p.program->blocks[0]->commands[0]->op.AsCopy(); };
+  refused("debug_section", [](TestPackage &p) { p.metadata.debug_section = 1; });
   refused("buffer 9 of 2", [&](TestPackage &p) { first(p)->to = 9; });
   refused("expression 99", [&](TestPackage &p) { first(p)->bytes = 99; });
   refused("expression 3 of 3", [](TestPackage &p) { p.metadata.exprs[3]->a = 3; });
