@@ -8,7 +8,7 @@
 using namespace adze;
 using namespace mlir;
 
-static constexpr int64_t kOldestIr = 3, kNewestIr = 14, kOldestOpset = 7, kNewestOpset = 28;
+static constexpr int64_t kOldestIr = 3, kNewestIr = 14, kOldestOpset = 1, kNewestOpset = 28;
 static constexpr int kMaxFunctions = 10000;
 
 GraphImporter::GraphImporter(MLIRContext &context, const ModelFile &file, const ImportOptions &options,
@@ -54,8 +54,13 @@ bool GraphImporter::checkModel() {
   if (auto onnx = opsets.find(""); onnx != opsets.end())
     if (onnx->second < kOldestOpset || onnx->second > kNewestOpset)
       return modelError(ErrorKind::Unsupported, "opset not supported",
-                        "the model uses opset " + std::to_string(onnx->second) + ", supported are 7 to 28",
+                        "the model uses opset " + std::to_string(onnx->second) +
+                            ", supported are 7 to 28 (and most older ones)",
                         "convert the model with onnx.version_converter");
+  if (static_cast<uint64_t>(model.graph().node_size()) > options.maxNodes)
+    return modelError(ErrorKind::Resource, "too many nodes",
+                      std::to_string(model.graph().node_size()) + " nodes, at most " + std::to_string(options.maxNodes),
+                      "split the model");
   if (model.functions_size() > kMaxFunctions)
     return modelError(ErrorKind::Resource, "too many functions",
                       std::to_string(model.functions_size()) + " functions, at most " + std::to_string(kMaxFunctions),

@@ -21,7 +21,7 @@ struct ImportOptions {
   std::set<std::string> overridable;                       ///< initializers that stay inputs with a default
   std::vector<std::string> outputs;                        ///< cut the graph at these values; empty: the model's own
   std::string allowedRoot;                                 ///< --allow-external-root
-  uint64_t maxNodes = uint64_t(1) << 22;                   ///< after expanding functions; beyond: Resource error
+  uint64_t maxNodes = uint64_t(1) << 18;                   ///< after expanding functions; beyond: Resource error
 };
 
 /// Reads the model at `path` and imports it into a module with one function, `main`. Every error of the run is in

@@ -6,6 +6,9 @@
 using namespace adze;
 using namespace mlir;
 
+/// Below this version of ai.onnx not every operator has a handler; a missing one is then our gap, not the model's
+/// fault.
+static constexpr int64_t kOldestFullOpset = 7;
 static constexpr unsigned kMaxNesting = 64; ///< functions and subgraphs inside each other
 
 //===- Checks that need no types ----------------------------------------------------------------------------------===//
@@ -188,7 +191,7 @@ void GraphImporter::importNode(const onnx::NodeProto &node, int64_t index, Scope
   int first = 0;
   const HandlerEntry *entry = table.find(record.domain, node.op_type(), record.opset, &first);
   if (!entry)
-    nodeError(record, first ? ErrorKind::Malformed : ErrorKind::Unsupported,
+    nodeError(record, first && record.opset >= kOldestFullOpset ? ErrorKind::Malformed : ErrorKind::Unsupported,
               first ? "the operator appears in version " + Twine(first) + " of its domain, the model imports " +
                           Twine(record.opset)
                     : Twine("the compiler has no import handler for this operator"),

@@ -51,6 +51,8 @@ std::optional<SmallVector<int64_t>> NodeContext::constantInts(unsigned i) {
     return std::nullopt;
   if (in(i).constant)
     return store().ints(*in(i).constant);
+  if (llvm::any_of(dims(i), [&](AffineExpr d) { return graph::constantOf(d) == 0; }))
+    return SmallVector<int64_t>(); // nothing in it depends on anything
   if (!in(i).contents || !sym().isConstant(*in(i).contents))
     return std::nullopt;
   SmallVector<int64_t> out;
@@ -292,6 +294,14 @@ Value NodeContext::intConstant(ArrayRef<int64_t> values, ArrayRef<int64_t> shape
     elementFromInt(type, values[i], bytes.data() + i * unpackedBytes(type));
   auto id = store().addInline(type, shape, std::move(bytes));
   return id ? weight(*id) : Value();
+}
+
+Value NodeContext::exprValue(AffineExpr e, Type element) {
+  if (failed() || !e || !element)
+    return {};
+  if (auto known = sym().constantOf(e))
+    return intConstant(*known, {}, element);
+  return createTyped<graph::ShapeValueOp>(RankedTensorType::get({}, element), graph::makeExprMap(context(), e));
 }
 
 Value NodeContext::weight(WeightStore::Id id) {

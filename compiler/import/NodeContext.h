@@ -1,7 +1,7 @@
 // What an import handler works with: the operands, attributes and outputs of one ONNX node, and the means to build
 // graph operations and to refuse. All methods are safe after a failure: values are then null and nothing is built.
 #pragma once
-#include "compiler/import/ElementTypes.h"
+#include "compiler/support/ElementTypes.h"
 #include "compiler/import/ImportedValue.h"
 #include "compiler/import/Symbolic.h"
 #include "compiler/support/Status.h"
@@ -137,6 +137,8 @@ public:
   mlir::Value scalarLike(double value, mlir::Value like) { return like ? scalar(value, elementOf(like)) : like; }
   /// Small constant integer tensor.
   mlir::Value intConstant(llvm::ArrayRef<int64_t> values, llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  /// Rank-0 tensor holding an expression.
+  mlir::Value exprValue(mlir::AffineExpr e, mlir::Type element);
   /// A value for a weight store entry.
   mlir::Value weight(WeightStore::Id id);
   mlir::Value cast(mlir::Value x, mlir::Type element);

@@ -1,6 +1,6 @@
 // Data movement: transposition, slicing, joining, gathering, padding.
+#include "compiler/import/handlers/RuntimeAxes.h"
 #include "compiler/import/HandlerTable.h"
-#include "compiler/import/NodeContext.h"
 #include <cstring>
 
 using namespace adze;
@@ -77,49 +77,66 @@ void concat(NodeContext &n) {
 //===- Slice ------------------------------------------------------------------------------------------------------===//
 
 struct SliceOperands {
-  SmallVector<AffineExpr> starts, ends;
-  SmallVector<int64_t> axes, steps;
+  SmallVector<AffineExpr> starts, ends, axes, steps; ///< one entry an axis
 };
 
 std::optional<SliceOperands> sliceOperands(NodeContext &n) {
   SliceOperands s;
-  if (n.opset() < 10) {
-    for (int64_t v : n.requireInts("starts"))
-      s.starts.push_back(n.expr(v));
-    for (int64_t v : n.requireInts("ends"))
-      s.ends.push_back(n.expr(v));
-    s.axes = n.attrInts("axes");
-  } else {
-    auto starts = n.requireContents(1, "starts"), ends = n.requireContents(2, "ends");
-    if (!starts || !ends)
+  SmallVector<AffineExpr> *lists[] = {&s.starts, &s.ends, &s.axes, &s.steps};
+  static constexpr const char *kNames[] = {"starts", "ends", "axes", "steps"};
+  for (unsigned i = 0; i < 4; ++i) {
+    bool given = n.opset() < 10 ? n.hasAttr(kNames[i]) : n.has(i + 1);
+    if (!given) {
+      if (i < 2)
+        n.malformed(llvm::Twine("attribute '") + kNames[i] + "' is required and missing");
+      for (size_t k = 0; i >= 2 && k < s.starts.size(); ++k)
+        lists[i]->push_back(n.expr(i == 2 ? static_cast<int64_t>(k) : 1));
+    } else if (n.opset() < 10) {
+      for (int64_t v : n.attrInts(kNames[i]))
+        lists[i]->push_back(n.expr(v));
+    } else if (auto contents = n.requireContents(i + 1, kNames[i])) {
+      lists[i]->assign(contents->begin(), contents->end());
+    }
+    if (n.failed())
       return std::nullopt;
-    s.starts.assign(starts->begin(), starts->end());
-    s.ends.assign(ends->begin(), ends->end());
-    for (unsigned i : {3u, 4u})
-      if (n.has(i)) {
-        // The result's rank and the direction of travel must be known at compile time.
-        auto given = n.contents(i);
-        if (!given || !n.sym().isConstant(*given)) {
-          n.unsupported(i == 3 ? "axes must be constant" : "steps must be constant", "fold them into the model");
-          return std::nullopt;
-        }
-        for (AffineExpr e : *given)
-          (i == 3 ? s.axes : s.steps).push_back(*n.sym().constantOf(e));
-      }
   }
-  bool allAxes = n.opset() < 10 ? !n.hasAttr("axes") : !n.has(3);
-  for (size_t i = 0; allAxes && i < s.starts.size(); ++i)
-    s.axes.push_back(static_cast<int64_t>(i));
-  if (n.opset() < 10 || !n.has(4))
-    s.steps.assign(s.starts.size(), 1);
-  if (s.ends.size() != s.starts.size() || s.axes.size() != s.starts.size() || s.steps.size() != s.starts.size()) {
+  if (s.ends.size() != s.starts.size() || s.axes.size() != s.starts.size() || s.steps.size() != s.starts.size())
     n.malformed("starts, ends, axes and steps have different lengths");
+  for (AffineExpr step : s.steps)
+    if (n.sym().constantOf(step) == 0)
+      n.malformed("a step is zero");
+  auto set = n.failed() ? std::nullopt : axisSet(n, s.axes, n.rank(0));
+  if (!set)
     return std::nullopt;
+  s.axes = set->axes;
+  return s;
+}
+
+/// First element and number of elements of one dim, clamped as ONNX says: starting points lie in [0, dim] going up and
+/// [0, dim - 1] going down, ends in [0, dim] and [-1, dim - 1].
+std::pair<AffineExpr, AffineExpr> sliceRange(NodeContext &n, AffineExpr dim, AffineExpr start, AffineExpr end,
+                                             AffineExpr step) {
+  Symbolic &sym = n.sym();
+  AffineExpr zero = n.expr(0), one = n.expr(1), up = sym.less(zero, step);
+  auto fromEnd = [&](AffineExpr at) { return sym.select(sym.less(at, zero), sym.add(at, dim), at); };
+  AffineExpr low = sym.sub(up, one), high = sym.sub(dim, sym.sub(one, up));
+  AffineExpr first = sym.min(sym.max(fromEnd(start), zero), high);
+  AffineExpr last = sym.min(sym.max(fromEnd(end), low), high);
+  AffineExpr span = sym.sub(last, first);
+  auto known = sym.constantOf(step);
+  if (known && *known == 1)
+    return {first, sym.max(span, zero)};
+  if (known) {
+    int64_t length = std::abs(std::max(*known, -INT64_MAX));
+    AffineExpr distance = *known > 0 ? span : sym.mul(span, n.expr(-1));
+    // A step longer than any dim takes at most one element; adding it to the distance could overflow.
+    if (length > sym.range(dim).second)
+      return {first, sym.min(sym.max(distance, zero), one)};
+    return {first, sym.max(sym.floorDiv(sym.add(distance, n.expr(length - 1)), n.expr(length)), zero)};
   }
-  s.axes = n.normalizeAxes(s.axes, n.rank(0));
-  if (llvm::is_contained(s.steps, 0))
-    n.malformed("a step is zero");
-  return n.failed() ? std::nullopt : std::optional(s);
+  n.checkEqual(sym.equal(step, zero), zero, "a step must not be zero");
+  AffineExpr rounded = sym.sub(sym.add(span, step), sym.select(up, one, n.expr(-1)));
+  return {first, sym.max(sym.truncDiv(rounded, step), zero)};
 }
 
 void slice(NodeContext &n) {
@@ -130,22 +147,29 @@ void slice(NodeContext &n) {
   Dims sizes = n.dims(0);
   SmallVector<AffineExpr> starts(sizes.size(), n.expr(0));
   SmallVector<int64_t> steps(sizes.size(), 1);
-  AffineExpr zero = n.expr(0);
-  for (auto [k, axis] : llvm::enumerate(s->axes)) {
-    AffineExpr dim = n.dims(0)[axis];
-    int64_t step = s->steps[k], length = std::abs(std::max(step, -INT64_MAX));
-    auto fromEnd = [&](AffineExpr at) { return sym.select(sym.less(at, zero), sym.add(at, dim), at); };
-    AffineExpr low = step > 0 ? zero : n.expr(-1), high = step > 0 ? dim : sym.sub(dim, n.expr(1));
-    // Starting points lie in [0, dim] going up and [0, dim-1] going down, ends in [0, dim] and [-1, dim-1].
-    AffineExpr first = sym.min(sym.max(fromEnd(s->starts[k]), zero), high);
-    AffineExpr last = sym.min(sym.max(fromEnd(s->ends[k]), low), high);
-    AffineExpr span = step > 0 ? sym.sub(last, first) : sym.sub(first, last);
-    AffineExpr count = length == 1 ? span : sym.floorDiv(sym.add(span, n.expr(length - 1)), n.expr(length));
-    starts[axis] = first;
-    steps[axis] = step;
-    sizes[axis] = sym.max(count, zero);
+  SmallVector<std::pair<int64_t, AffineExpr>> gathered; // dims whose step is known at launch only
+  for (int64_t d = 0; d < n.rank(0); ++d) {
+    if (llvm::all_of(s->axes, [&](AffineExpr a) { return sym.constantOf(sym.equal(a, n.expr(d))) == 0; }))
+      continue;
+    AffineExpr dim = n.dims(0)[d], step = entryOf(n, d, s->axes, s->steps, n.expr(1));
+    auto [first, count] =
+        sliceRange(n, dim, entryOf(n, d, s->axes, s->starts, n.expr(0)), entryOf(n, d, s->axes, s->ends, dim), step);
+    auto known = sym.constantOf(step);
+    if (!known)
+      gathered.push_back({d, step});
+    starts[d] = first;
+    sizes[d] = count;
+    steps[d] = known.value_or(1);
   }
-  n.out(0, n.slice(n.value(0), starts, sizes, steps));
+  Value x = n.value(0);
+  mlir::Type index = n.element(DType::I64);
+  for (auto [d, step] : gathered) {
+    Value at = n.createTyped<IotaOp>(graph::makeTensorType({sizes[d]}, index), int64_t(0));
+    at = n.create<AddOp>(n.create<MulOp>(at, n.exprValue(step, index)), n.exprValue(starts[d], index));
+    x = n.create<GatherOp>(x, at, d);
+    starts[d] = n.expr(0);
+  }
+  n.out(0, n.slice(x, starts, sizes, steps));
 }
 
 //===- Split ------------------------------------------------------------------------------------------------------===//
@@ -268,10 +292,9 @@ std::optional<PadMode> padMode(NodeContext &n) {
 /// Low and high pads a dim, from the attribute or the operand, spread over the axes given.
 bool padAmounts(NodeContext &n, SmallVector<AffineExpr> &low, SmallVector<AffineExpr> &high) {
   int64_t rank = n.rank(0);
-  SmallVector<AffineExpr> pads;
-  SmallVector<int64_t> axes;
+  SmallVector<AffineExpr> pads, axes;
   for (int64_t i = 0; i < rank; ++i)
-    axes.push_back(i);
+    axes.push_back(n.expr(i));
   if (n.opset() < 11) {
     for (int64_t v : n.requireInts("pads"))
       pads.push_back(n.expr(v));
@@ -281,26 +304,21 @@ bool padAmounts(NodeContext &n, SmallVector<AffineExpr> &low, SmallVector<Affine
       return false;
     pads.assign(given->begin(), given->end());
     if (n.has(3)) {
-      auto listed = n.contents(3);
-      if (!listed || !n.sym().isConstant(*listed)) {
-        n.unsupported("axes must be constant", "fold them into the model");
+      auto listed = n.requireContents(3, "axes");
+      auto set = listed ? axisSet(n, *listed, rank) : std::nullopt;
+      if (!set)
         return false;
-      }
-      axes.clear();
-      for (AffineExpr e : *listed)
-        axes.push_back(*n.sym().constantOf(e));
-      axes = n.normalizeAxes(axes, rank);
+      axes = set->axes;
     }
   }
-  if (!n.failed() && pads.size() != 2 * axes.size())
+  if (pads.size() != 2 * axes.size())
     n.malformed("pads has " + llvm::Twine(pads.size()) + " entries, " + llvm::Twine(2 * axes.size()) + " are needed");
   if (n.failed())
     return false;
-  low.assign(rank, n.expr(0));
-  high.assign(rank, n.expr(0));
-  for (auto [i, axis] : llvm::enumerate(axes)) {
-    low[axis] = pads[i];
-    high[axis] = pads[i + axes.size()];
+  llvm::ArrayRef<AffineExpr> all = pads;
+  for (int64_t d = 0; d < rank; ++d) {
+    low.push_back(entryOf(n, d, axes, all.take_front(axes.size()), n.expr(0)));
+    high.push_back(entryOf(n, d, axes, all.drop_front(axes.size()), n.expr(0)));
   }
   return true;
 }

@@ -1,6 +1,6 @@
 // Reductions, softmax, scans and selection.
+#include "compiler/import/handlers/RuntimeAxes.h"
 #include "compiler/import/HandlerTable.h"
-#include "compiler/import/NodeContext.h"
 
 using namespace adze;
 using namespace adze::graph;
@@ -60,8 +60,27 @@ Value logSumExp(NodeContext &n, Value x, llvm::ArrayRef<int64_t> axes) {
   return n.create<AddOp>(n.create<LogOp>(sum), shift);
 }
 
+/// Axes that only the launch tells: the members become the columns of a matrix, which is reduced.
+void reduceRuntime(NodeContext &n, Reducer reducer) {
+  auto axes = n.requireContents(1, "axes");
+  auto set = axes ? axisSet(n, *axes, n.rank(0)) : std::nullopt;
+  if (!set)
+    return;
+  Value y = reducer(n, membersLast(n, n.value(0), *set), {1});
+  Dims dims;
+  if (n.attrBool("keepdims", true))
+    for (auto [member, dim] : llvm::zip(set->member, n.dims(0)))
+      dims.push_back(n.sym().select(member, n.expr(1), dim));
+  else
+    dims = withoutMembers(n, n.dims(0), *set);
+  // Equal element counts by construction, which the expressions do not show: no launch check.
+  n.out(0, y ? n.createTyped<ReshapeOp>(graph::makeTensorType(dims, NodeContext::elementOf(y)), y) : y);
+}
+
 template <Reducer reducer, int since>
 void reduce(NodeContext &n) {
+  if (n.opset() >= since && n.has(1) && !n.constantInts(1))
+    return reduceRuntime(n, reducer);
   bool none;
   auto axes = reductionAxes(n, since, none);
   if (!axes)
@@ -118,13 +137,27 @@ void hardmax(NodeContext &n) {
 
 template <ReduceKind kind>
 void scan(NodeContext &n) {
-  auto axis = n.requireConstantInts(1, "the axis");
+  auto axis = n.requireContents(1, "the axis");
   if (!axis)
     return;
   if (axis->size() != 1)
     return n.malformed("the axis must be one number");
-  int64_t at = n.normalizeAxis((*axis)[0], n.rank(0));
-  n.out(0, n.create<ScanOp>(n.value(0), at, kind, n.attrBool("exclusive", false), n.attrBool("reverse", false)));
+  bool exclusive = n.attrBool("exclusive", false), reverse = n.attrBool("reverse", false);
+  Value x = n.value(0);
+  if (auto known = n.sym().constantOf((*axis)[0])) {
+    int64_t at = n.normalizeAxis(*known, n.rank(0));
+    return n.out(0, n.create<ScanOp>(x, at, kind, exclusive, reverse));
+  }
+  // Known at launch: the scan along each axis, and a selection.
+  auto set = axisSet(n, *axis, n.rank(0));
+  if (!set)
+    return;
+  Value y;
+  for (int64_t d = 0; d < n.rank(0); ++d) {
+    Value along = n.create<ScanOp>(x, d, kind, exclusive, reverse);
+    y = y ? n.select(n.exprValue(set->member[d], n.element(DType::Bool)), along, y) : along;
+  }
+  n.out(0, y);
 }
 
 void topK(NodeContext &n) {

@@ -1,6 +1,6 @@
 // Operators about shapes and element types.
+#include "compiler/import/handlers/RuntimeAxes.h"
 #include "compiler/import/HandlerTable.h"
-#include "compiler/import/NodeContext.h"
 
 using namespace adze;
 using namespace adze::graph;
@@ -77,23 +77,41 @@ void reshape(NodeContext &n) {
   outReshaped(n, dims);
 }
 
-std::optional<llvm::SmallVector<int64_t>> axesOperand(NodeContext &n, int sinceInput) {
-  if (n.opset() < sinceInput)
-    return n.attrInts("axes");
-  if (!n.has(1))
-    return llvm::SmallVector<int64_t>();
-  return n.requireConstantInts(1, "axes");
+/// Axes as an attribute before version 13 and as an operand since; nullopt when absent.
+std::optional<Contents> axesOperand(NodeContext &n) {
+  if (n.opset() >= 13)
+    return n.has(1) ? n.requireContents(1, "axes") : std::nullopt;
+  if (!n.hasAttr("axes"))
+    return std::nullopt;
+  Contents axes;
+  for (int64_t axis : n.attrInts("axes"))
+    axes.push_back(n.expr(axis));
+  return axes;
+}
+
+llvm::SmallVector<int64_t> constants(NodeContext &n, llvm::ArrayRef<AffineExpr> exprs) {
+  llvm::SmallVector<int64_t> out;
+  for (AffineExpr e : exprs)
+    out.push_back(*n.sym().constantOf(e));
+  return out;
 }
 
 void squeeze(NodeContext &n) {
-  auto given = axesOperand(n, 13);
-  if (!given)
+  auto given = axesOperand(n);
+  if (n.failed())
     return;
-  auto axes = n.normalizeAxes(*given, n.rank(0));
-  bool all = n.opset() < 13 ? !n.hasAttr("axes") : !n.has(1);
+  if (given && !n.sym().isConstant(*given)) {
+    auto set = axisSet(n, *given, n.rank(0));
+    if (!set)
+      return;
+    for (auto [member, dim] : llvm::zip(set->member, n.dims(0)))
+      n.checkEqual(n.sym().select(member, dim, n.expr(1)), n.expr(1), "a squeezed dim must be 1");
+    return outReshaped(n, withoutMembers(n, n.dims(0), *set));
+  }
+  auto axes = given ? n.normalizeAxes(constants(n, *given), n.rank(0)) : llvm::SmallVector<int64_t>();
   Dims dims;
   for (auto [i, dim] : llvm::enumerate(n.dims(0))) {
-    bool drop = all ? n.sym().constantOf(dim) == 1 : llvm::is_contained(axes, static_cast<int64_t>(i));
+    bool drop = given ? llvm::is_contained(axes, static_cast<int64_t>(i)) : n.sym().constantOf(dim) == 1;
     if (drop)
       n.checkEqual(dim, n.expr(1), "a squeezed dim must be 1");
     else
@@ -103,11 +121,19 @@ void squeeze(NodeContext &n) {
 }
 
 void unsqueeze(NodeContext &n) {
-  auto given = axesOperand(n, 13);
-  if (!given)
+  auto given = axesOperand(n);
+  if (n.failed())
     return;
+  if (!given)
+    return n.malformed("axes are missing");
   int64_t rank = n.rank(0) + static_cast<int64_t>(given->size());
-  auto axes = n.normalizeAxes(*given, rank);
+  if (!n.sym().isConstant(*given)) {
+    auto set = axisSet(n, *given, rank);
+    if (set)
+      outReshaped(n, withMembers(n, n.dims(0), *set));
+    return;
+  }
+  auto axes = n.normalizeAxes(constants(n, *given), rank);
   if (n.failed())
     return;
   Dims dims;
