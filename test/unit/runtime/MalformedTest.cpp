@@ -256,55 +256,10 @@ TEST(Malformed, RunsStayInsideTheirBuffers) {
   });
 }
 
-/// A package that uses all commands but kernels.
-std::string commandsPackage() {
-  TempFile file("commands.adze");
-  TestPackage package;
-  uint32_t n = package.inputDim("n", 0, 0, 0, 50), eight = package.constant(8);
-  uint32_t count = package.data("count", 50);
-  uint32_t symbol = package.lastSymbol(), one = package.constant(1);
-  uint32_t bytes = package.expr(fb::ExprOp::mul, n, eight);
-  package.input("x", ADZE_I64, {n});
-  package.output("positions", ADZE_I64, {one, count});
-  package.output("y", ADZE_I64, {n});
-  package.arena(package.expr(fb::ExprOp::add, bytes, package.constant(64)));
-  uint32_t x = package.buffer(fb::BufferKind::input, 0, bytes);
-  uint32_t positions = package.buffer(fb::BufferKind::output, 0, package.expr(fb::ExprOp::mul, count, eight));
-  uint32_t y = package.buffer(fb::BufferKind::output, 1, bytes);
-  uint32_t flag = package.buffer(fb::BufferKind::arena, 0, eight, package.constant(0));
-  uint32_t temp = package.buffer(fb::BufferKind::arena, 0, bytes, package.constant(64));
-  fb::FillT fill;
-  fill.to = temp;
-  fill.pattern = 0x0102030405060708;
-  fill.pattern_bytes = 8;
-  fill.bytes = bytes;
-  package.command(fill);
-  fb::HostT host;
-  host.op = "nonzero";
-  host.inputs = {x};
-  host.outputs = {positions};
-  host.dtypes = {ADZE_I64, ADZE_I64};
-  host.shapes = {one, n, package.constant(2), one, count};
-  host.defines = {symbol};
-  package.command(host);
-  fb::StoreExprsT store;
-  store.to = flag;
-  store.dtype = ADZE_I64;
-  store.exprs = {package.expr(fb::ExprOp::lt, one, count)};
-  package.command(store);
-  fb::IfT branch;
-  branch.condition = flag;
-  branch.then_program = uint32_t(package.block());
-  branch.else_program = uint32_t(package.block());
-  package.command(branch);
-  package.copy(y, x, bytes, branch.then_program);
-  package.copy(y, temp, bytes, branch.else_program);
-  package.write(file.path());
-  return readFile(file.path());
-}
-
 TEST(Malformed, MutatedMetadataWithRightDigestsNeverCrashes) {
-  std::string original = commandsPackage();
+  TempFile file("commands.adze");
+  writeCommands(file.path());
+  std::string original = readFile(file.path());
   Bytes good(original);
   size_t offset = good.entry(1).offset, size = good.entry(1).size;
   ASSERT_EQ(good.entry(1).kind, uint32_t(format::SectionKind::metadata));

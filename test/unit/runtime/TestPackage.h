@@ -75,7 +75,10 @@ private:
 /// y[n,4] = 2 x[n,4] + w[4], n in 1..1000, w = {1, 2, 3, 4}; a check demands n != 13. 2 kernels, arena of 2 buffers'
 /// room.
 void writeAffine(const std::string &path, std::vector<std::string> archs = {"x86-64-v3"});
-/// The same computation as plain C++.
+/// For x int64 [n], n in 0..50: positions of the elements that are not zero; y = x if there are at least 2, else a
+/// constant in every element. Uses all commands but Dispatch and Loop.
+void writeCommands(const std::string &path);
+/// What writeAffine's package computes, as plain C++.
 std::vector<float> affine(const std::vector<float> &x);
 
 struct PackageDeleter {
