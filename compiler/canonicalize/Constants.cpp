@@ -6,35 +6,6 @@ using namespace mlir;
 namespace adze {
 using namespace graph;
 
-std::optional<DType> dtypeOf(Type t) {
-  if (t.isF16())
-    return DType::F16;
-  if (t.isBF16())
-    return DType::BF16;
-  if (t.isF32())
-    return DType::F32;
-  if (t.isF64())
-    return DType::F64;
-  auto integer = dyn_cast<IntegerType>(t);
-  if (!integer)
-    return std::nullopt;
-  bool isUnsigned = integer.isUnsigned();
-  switch (integer.getWidth()) {
-  case 1:
-    return DType::Bool;
-  case 8:
-    return isUnsigned ? DType::U8 : DType::I8;
-  case 16:
-    return isUnsigned ? DType::U16 : DType::I16;
-  case 32:
-    return isUnsigned ? DType::U32 : DType::I32;
-  case 64:
-    return isUnsigned ? DType::U64 : DType::I64;
-  default:
-    return std::nullopt;
-  }
-}
-
 std::optional<double> Constants::splat(Value v) const {
   Operation *op = v.getDefiningOp();
   while (isa_and_nonnull<ReshapeOp, BroadcastOp>(op))
@@ -101,11 +72,11 @@ std::optional<WeightStore::Id> Constants::entry(Value v) const {
   if (auto weight = v.getDefiningOp<WeightOp>())
     return WeightStore::Id(weight.getId());
   auto type = cast<RankedTensorType>(v.getType());
-  std::optional<DType> dtype = dtypeOf(type.getElementType());
-  if (!dtype)
+  DType dtype = dtypeOf(type.getElementType());
+  if (dtype == DType::Undefined)
     return std::nullopt;
-  std::optional<std::vector<char>> bytes = bytesOf(v.getDefiningOp<ConstantOp>(), *dtype);
-  return bytes ? store->addInline(*dtype, type.getShape(), std::move(*bytes)) : std::nullopt;
+  std::optional<std::vector<char>> bytes = bytesOf(v.getDefiningOp<ConstantOp>(), dtype);
+  return bytes ? store->addInline(dtype, type.getShape(), std::move(*bytes)) : std::nullopt;
 }
 
 Value Constants::weight(OpBuilder &b, Location location, WeightStore::Id id, Type element) const {

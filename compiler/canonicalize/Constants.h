@@ -2,6 +2,7 @@
 #ifndef ADZE_COMPILER_CANONICALIZE_CONSTANTS_H
 #define ADZE_COMPILER_CANONICALIZE_CONSTANTS_H
 
+#include "compiler/support/ElementTypes.h"
 #include "compiler/weights/WeightStore.h"
 #include "dialects/graph/GraphDialect.h"
 #include "mlir/IR/Builders.h"
@@ -31,8 +32,6 @@ private:
 
 /// A graph.constant of rank 0.
 mlir::Value makeScalar(mlir::OpBuilder &b, mlir::Location location, double value, mlir::Type element);
-
-std::optional<DType> dtypeOf(mlir::Type element);
 
 } // namespace adze
 

@@ -1,5 +1,5 @@
 #include "compiler/package/Metadata.h"
-#include "compiler/import/ElementTypes.h"
+#include "compiler/support/ElementTypes.h"
 #include "compiler/support/NodeLoc.h"
 #include "dialects/graph/GraphDialect.h"
 #include "dialects/tile/TileDialect.h"

@@ -1,5 +1,5 @@
 #include "compiler/plan/Planner.h"
-#include "compiler/import/ElementTypes.h"
+#include "compiler/support/ElementTypes.h"
 #include "compiler/plan/Arena.h"
 #include "dialects/tile/TileDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -77,8 +77,8 @@ struct FoldBatchNorm : OpRewritePattern<BatchNormOp> {
     if (!conv || !conv->hasOneUse())
       return rewriter.notifyMatchFailure(op, "not the only user of a convolution");
     Type element = cast<RankedTensorType>(conv.getW().getType()).getElementType();
-    std::optional<DType> type = dtypeOf(element);
-    if (!type || !isFloat(*type))
+    DType type = dtypeOf(element);
+    if (!isFloat(type))
       return rewriter.notifyMatchFailure(op, "not a floating-point convolution");
     SmallVector<WeightStore::Id> ids;
     SmallVector<Value> values = {op.getScale(), op.getBias(), op.getMean(), op.getVar(), conv.getW()};
@@ -99,8 +99,8 @@ struct FoldBatchNorm : OpRewritePattern<BatchNormOp> {
     WeightStore &store = *constants.weights();
     SmallVector<int64_t> dims(store.dims(ids[4]));
     std::string name = store.name(ids[4]).str();
-    auto w = store.addComputed(*type, dims, scaledWeights(ids[4], map, *type), name + "*bn");
-    auto bias = store.addComputed(*type, {dims[0]}, shiftedBias(own, map, *type), name + "*bn bias");
+    auto w = store.addComputed(type, dims, scaledWeights(ids[4], map, type), name + "*bn");
+    auto bias = store.addComputed(type, {dims[0]}, shiftedBias(own, map, type), name + "*bn bias");
     if (!w || !bias)
       return rewriter.notifyMatchFailure(op, "the weight store refused the folded weights");
     Location location = rewriter.getFusedLoc({conv.getLoc(), op.getLoc()});
