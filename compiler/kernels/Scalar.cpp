@@ -257,17 +257,20 @@ Value Emitter::power() {
   }
   if (!isF) { // integer to a real power, in f64
     Type f64 = k.b.getF64Type();
-    auto wide = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, f64), a, tile::RoundMode::rne, false, false, false, StringAttr());
+    auto wide = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, f64), a, tile::RoundMode::rne, false, false, false,
+                                     StringAttr());
     if (isU)
       wide.setUnsignedSrc(true);
     Value r = s.binary<math::PowFOp>(wide, k.convert(b, f64));
-    auto back = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, type), r, tile::RoundMode::rne, false, false, false, StringAttr());
+    auto back = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, type), r, tile::RoundMode::rne, false, false, false,
+                                     StringAttr());
     back.setRound(tile::RoundMode::rtz);
     back.setUnsignedDst(isU);
     return back;
   }
   if (elementOf(b) != type) {
-    auto same = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, type), b, tile::RoundMode::rne, false, false, false, StringAttr());
+    auto same = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, type), b, tile::RoundMode::rne, false, false, false,
+                                     StringAttr());
     same.setUnsignedSrc(!otherF && otherU);
     b = same;
   }
@@ -361,7 +364,8 @@ Value Emitter::castToInteger(Type target, bool saturate, tile::RoundMode round) 
     return isU ? Value(arith::ExtUIOp::create(k.b, k.loc, tensor, in[0]))
                : Value(arith::ExtSIOp::create(k.b, k.loc, tensor, in[0]));
   }
-  auto cast = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, to), in[0], tile::RoundMode::rne, false, false, false, StringAttr());
+  auto cast = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, to), in[0], tile::RoundMode::rne, false, false, false,
+                                   StringAttr());
   cast.setRound(round);
   cast.setSat(saturate);
   cast.setUnsignedSrc(!isF && isU);
@@ -379,7 +383,8 @@ Value Emitter::castTo(Type target, bool saturate, tile::RoundMode round) {
     return s.select(in[0], s.f(1, computeType(target)), s.f(0, computeType(target)));
   if (type == target)
     return in[0];
-  auto cast = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, target), in[0], tile::RoundMode::rne, false, false, false, StringAttr());
+  auto cast = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, target), in[0], tile::RoundMode::rne, false, false,
+                                   false, StringAttr());
   cast.setUnsignedSrc(!isF && isU);
   cast.setSat(saturate && target.getIntOrFloatBitWidth() <= 8);
   if (isF && target.getIntOrFloatBitWidth() < type.getIntOrFloatBitWidth())
