@@ -1,6 +1,6 @@
 #include "compiler/plan/Planner.h"
-#include "compiler/support/ElementTypes.h"
 #include "compiler/plan/Arena.h"
+#include "compiler/support/ElementTypes.h"
 #include "dialects/tile/TileDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
