@@ -311,8 +311,9 @@ Value NodeContext::weight(WeightStore::Id id) {
 Value NodeContext::cast(Value x, Type element) {
   if (!x || !element || elementOf(x) == element)
     return x;
+  // To a float the nearest value, to an integer toward zero, as ONNX casts.
   return createTyped<graph::CastOp>(graph::makeTensorType(dimsOf(x), element), x, /*saturate=*/false,
-                                    graph::CastRound::rtz);
+                                    isa<FloatType>(element) ? graph::CastRound::rne : graph::CastRound::rtz);
 }
 
 Value NodeContext::reshape(Value x, ArrayRef<AffineExpr> dims) {

@@ -118,7 +118,7 @@ void conv(NodeContext &n) {
 
 /// output_shape gives the pads: total = stride*(in-1) + output_padding + reach - output, the odd one at the start
 /// unless SAME_UPPER.
-bool padsFromOutput(NodeContext &n, Window &w, llvm::ArrayRef<int64_t> wanted, llvm::ArrayRef<int64_t> extra) {
+bool padsFromOutput(NodeContext &n, Window &w, llvm::ArrayRef<int64_t> wanted, llvm::SmallVectorImpl<int64_t> &extra) {
   size_t spatial = w.kernel.size();
   bool upper = n.attrString("auto_pad", "NOTSET") == "SAME_UPPER";
   for (size_t i = 0; i < spatial; ++i) {
@@ -128,6 +128,8 @@ bool padsFromOutput(NodeContext &n, Window &w, llvm::ArrayRef<int64_t> wanted, l
       return false;
     }
     int64_t total = w.strides[i] * (*size - 1) + extra[i] + (w.kernel[i] - 1) * w.dilations[i] + 1 - wanted[i];
+    // Larger than the convolution reaches: the rest of the output is zeros, as extra output padding gives.
+    extra[i] += std::max<int64_t>(-total, 0);
     total = std::max<int64_t>(total, 0);
     w.pads[i] = upper ? total / 2 : total - total / 2;
     w.pads[i + spatial] = total - w.pads[i];

@@ -66,10 +66,11 @@ void reshape(NodeContext &n) {
     AffineExpr isOpen = sym.equal(dim, open);
     if (sym.constantOf(isOpen) == 0)
       continue;
-    AffineExpr rest = graph::exactQuotient(n.context(), from, known);
     AffineExpr divisor = graph::product(n.context(), known);
-    if (sym.constantOf(divisor) == 0)
-      rest = zero;
+    // Evaluated even where it is not selected, so it must never divide by zero.
+    AffineExpr rest = sym.range(divisor).first > 0
+                          ? graph::exactQuotient(n.context(), from, known)
+                          : sym.truncDiv(graph::product(n.context(), from), sym.max(divisor, one));
     dim = sym.select(isOpen, rest, dim);
   }
   for (AffineExpr &dim : dims)
@@ -154,15 +155,27 @@ void flatten(NodeContext &n) {
               {graph::product(n.context(), dims.take_front(axis)), graph::product(n.context(), dims.drop_front(axis))});
 }
 
+/// A dim that is 1 spreads; any other must meet 1 or itself, which a launch check says of sizes not known yet.
 void expand(NodeContext &n) {
   auto target = n.requireContents(1, "the new shape");
   if (!target)
     return;
-  Dims wanted;
-  for (AffineExpr e : *target)
-    wanted.push_back(n.asDim(e));
-  if (auto dims = n.broadcastDims(n.dims(0), wanted))
-    n.out(0, n.broadcastTo(n.value(0), *dims));
+  Symbolic &sym = n.sym();
+  const Dims &from = n.dims(0);
+  Dims dims;
+  AffineExpr one = n.expr(1);
+  for (size_t i = 0, rank = std::max(from.size(), target->size()); i < rank; ++i) {
+    AffineExpr x = i + from.size() >= rank ? from[i + from.size() - rank] : one;
+    AffineExpr wanted = i + target->size() >= rank ? (*target)[i + target->size() - rank] : one;
+    if (sym.constantOf(x) == 1) {
+      dims.push_back(n.asDim(wanted));
+      continue;
+    }
+    if (!n.checkEqual(sym.select(sym.equal(wanted, one), x, wanted), x, "an expanded dim must be 1 or stay as it is"))
+      return;
+    dims.push_back(x);
+  }
+  n.out(0, n.broadcastTo(n.value(0), dims));
 }
 
 /// Conversion of a constant, done when it is read.
@@ -207,13 +220,16 @@ void castTo(NodeContext &n, DType to) {
   mlir::Type element = n.element(to);
   if (!element)
     return n.unsupported("element type " + dtypeName(to) + " has no representation on a device", "use another type");
-  std::string mode = n.attrString("round_mode", "up");
-  if (mode != "up" && to == DType::F8E8M0)
-    return n.unsupported("round_mode '" + mode + "' is not supported", "use 'up'");
+  CastRound round = isFloat(to) ? CastRound::rne : CastRound::rtz;
+  if (to == DType::F8E8M0) {
+    std::string mode = n.attrString("round_mode", "up");
+    if (mode != "nearest")
+      return n.unsupported("round_mode '" + mode + "' of float8e8m0 is not supported", "use 'nearest'");
+  }
   bool narrow = isFloat(to) && bitWidth(to) <= 8;
   Value x = n.value(0);
   n.out(0, n.createTyped<CastOp>(graph::makeTensorType(n.dims(0), element), x, narrow && n.attrBool("saturate", true),
-                                 CastRound::rtz));
+                                 round));
 }
 
 void cast(NodeContext &n) {
