@@ -42,6 +42,8 @@ private:
     if (!vector)
       return {};
     spend(vector->size());
+    // The FlatBuffers verifier only aligns the length in front of the elements.
+    require(reinterpret_cast<uintptr_t>(vector->Data()) % sizeof(T) == 0, "a list of numbers is not aligned");
     return std::vector<T>(vector->begin(), vector->end());
   }
   std::vector<uint32_t> indices(const flatbuffers::Vector<uint32_t> *vector, size_t count, const char *what);
