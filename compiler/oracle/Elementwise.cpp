@@ -1,4 +1,5 @@
 // arith and math, on scalars and tiles alike.
+#include "compiler/oracle/ExprEval.h"
 #include "compiler/oracle/Frame.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -256,8 +257,6 @@ double minimum(double a, double b) {
 double maxnum(double a, double b) { return std::isnan(a) ? b : std::isnan(b) ? a : maximum(a, b); }
 double minnum(double a, double b) { return std::isnan(a) ? b : std::isnan(b) ? a : minimum(a, b); }
 
-int64_t floorDiv(int64_t a, int64_t b) { return b == 0 ? 0 : a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
-int64_t ceilDiv(int64_t a, int64_t b) { return b == 0 ? 0 : a / b + ((a % b != 0) && ((a < 0) == (b < 0))); }
 /// Division by zero gives 0 and the most negative number over -1 wraps, so that no input stops the oracle.
 int64_t divSigned(int64_t a, int64_t b) {
   return b == 0 ? 0 : b == -1 ? static_cast<int64_t>(-static_cast<uint64_t>(a)) : a / b;
@@ -496,29 +495,6 @@ bool buildElementwise(Operation &op, BuildContext &c) {
 //-------------------------------------------------------------------------------------------===//
 
 namespace {
-
-int64_t evaluate(AffineExpr e, ArrayRef<int64_t> dims, ArrayRef<int64_t> symbols) {
-  if (auto c = dyn_cast<AffineConstantExpr>(e))
-    return c.getValue();
-  if (auto d = dyn_cast<AffineDimExpr>(e))
-    return dims[d.getPosition()];
-  if (auto s = dyn_cast<AffineSymbolExpr>(e))
-    return symbols[s.getPosition()];
-  auto b = cast<AffineBinaryOpExpr>(e);
-  int64_t l = evaluate(b.getLHS(), dims, symbols), r = evaluate(b.getRHS(), dims, symbols);
-  switch (e.getKind()) {
-  case AffineExprKind::Add:
-    return l + r;
-  case AffineExprKind::Mul:
-    return l * r;
-  case AffineExprKind::Mod:
-    return r == 0 ? 0 : l - floorDiv(l, r) * r;
-  case AffineExprKind::FloorDiv:
-    return floorDiv(l, r);
-  default:
-    return ceilDiv(l, r);
-  }
-}
 
 /// affine.apply, min and max: all results of the map, combined.
 bool buildMap(Operation &op, AffineMap map, BuildContext &c, int kind) {
