@@ -33,6 +33,15 @@ static std::string needStatic(Value v, StringRef what) {
   return (what + " must have a static shape; give the model static sizes there").str();
 }
 
+static std::string needStaticDim(Value v, int64_t dim, StringRef what) {
+  if (constantOf(getDims(v)[dim]))
+    return "";
+  return (what + " must be static; give the model a static size there").str();
+}
+
+/// Top-k keeps its candidates in one tile.
+static constexpr int64_t kLargestK = 16384;
+
 static bool isNarrowFloat(Type t) { return isa<FloatType>(t) && t.getIntOrFloatBitWidth() < 16; }
 
 /// Ops that compute on 8-bit and smaller floats: only conversions and moves do.
@@ -50,9 +59,25 @@ static std::string familyReason(Operation *op) {
   using S = std::string;
   return llvm::TypeSwitch<Operation *, S>(op)
       .Case<ConvOp, ConvTransposeOp>([](auto conv) -> S { return needStatic(conv.getW(), "a convolution's weights"); })
-      .Case<ReduceOp, ArgReduceOp, SoftmaxOp, LayerNormOp, AttentionOp, GatherOp, GatherElementsOp, GatherNdOp,
-            ScatterElementsOp, ScatterNdOp, ResizeOp, graph::ScanOp, graph::TopKOp, RnnOp>(
-          [](Operation *op) -> S { return (op->getName().getStringRef() + " has no kernel builder yet").str(); })
+      .Case<AttentionOp>([](AttentionOp op) -> S {
+        if (std::string why = needStaticDim(op.getQ(), 3, "attention's head size"); !why.empty())
+          return why;
+        return needStaticDim(op.getV(), 3, "attention's value size");
+      })
+      .Case<ResizeOp>([](ResizeOp op) -> S { return needStaticDim(op.getIndices(), 1, "resize's number of taps"); })
+      .Case<graph::TopKOp>([](graph::TopKOp op) -> S {
+        if (std::string why = needStaticDim(op.getValues(), op.getAxis(), "top-k's k"); !why.empty())
+          return why;
+        int64_t k = *constantOf(getDims(op.getValues())[op.getAxis()]);
+        return k <= kLargestK ? ""
+                              : "top-k with k = " + std::to_string(k) + " exceeds the limit of " +
+                                    std::to_string(kLargestK) + "; use a smaller k";
+      })
+      .Case<RnnOp>([](RnnOp op) -> S {
+        if (std::string why = needStaticDim(op.getX(), 2, "a recurrent layer's input size"); !why.empty())
+          return why;
+        return needStaticDim(op.getR(), 1, "a recurrent layer's hidden size");
+      })
       .Default([](Operation *) -> S { return ""; });
 }
 

@@ -1,0 +1,214 @@
+// Attention in one pass over the keys: the scores of a block of queries never leave the program (Dao et al. 2022).
+//
+// Iteration dims: 0 batch, 1 query head, 2 query, 3 key, 4 head size, 5 value size, 6 key head. The accumulators are
+// the running maximum and sum of every row and the unnormalised output.
+#include "compiler/kernels/Families.h"
+#include "compiler/kernels/Scalar.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using mlir::arith::CmpFPredicate;
+using mlir::arith::CmpIPredicate;
+
+namespace adze::kernels {
+using namespace graph;
+using tile::TileReduceKind;
+
+static constexpr double kLog2E = 1.4426950408889634;
+
+namespace {
+class AttentionBuilder {
+public:
+  AttentionBuilder(KernelRequest &r)
+      : r(r), context(r.region.getContext()), op(cast<AttentionOp>(anchorOf(r.region))), args(r.region),
+        acc(computeType(elementOf(op.getQ()))) {
+    Dims q = getDims(op.getQ()), k = getDims(op.getK()), v = getDims(op.getV());
+    batch = q[0], heads = q[1], queries = q[2], keys = k[2], size = q[3], valueSize = v[3], keyHeads = k[1];
+    D = *constantOf(size);
+    DV = *constantOf(valueSize);
+  }
+  BuildResult build();
+
+private:
+  Frame frame(ArrayRef<unsigned> tiled, Value key);
+  Value loadTile(Value v, ArrayRef<unsigned> dims, ArrayRef<unsigned> tiled, Value key, StringRef tag);
+  Value scores(Value q, Value key);
+  Value masked(Value s, Value key);
+  Value maskTile(Value key);
+  SmallVector<Value> step(Value q, Value key, ValueRange carried);
+  Value exponential(Value v);
+  void finishRegion(TypeRange types);
+  Value position(ArrayRef<int64_t> shape, int64_t dim, Value start) {
+    return text->iota(shape, dim, start, text->b.getI64Type());
+  }
+
+  KernelRequest &r;
+  MLIRContext *context;
+  AttentionOp op;
+  RegionArgs args;
+  Type acc;
+  AffineExpr batch, heads, queries, keys, size, valueSize, keyHeads;
+  int64_t D, DV, BM = 1, BN = 1;
+  std::unique_ptr<KernelText> text;
+  std::unique_ptr<GridMap> grid;
+  SmallVector<Value> offsets; // batch, head, query
+};
+
+Frame AttentionBuilder::frame(ArrayRef<unsigned> tiled, Value key) {
+  KernelText &k = *text;
+  AffineExpr extents[] = {batch, heads, queries, keys, size, valueSize, keyHeads};
+  int64_t sizes[] = {0, 0, BM, BN, D, DV, 0};
+  Frame f;
+  for (unsigned d = 0; d < 7; ++d) {
+    f.groups.push_back({d, d, extents[d]});
+    f.sizes.push_back(llvm::is_contained(tiled, d) ? sizes[d] : 0);
+  }
+  Value zero = k.index(0), head = offsets[1];
+  bool shared = !provablyEqual(heads, keyHeads);
+  Value keyHead = shared ? k.div(k.mul(head, k.dim(keyHeads)), k.dim(heads)) : head;
+  f.offsets = {offsets[0], head, offsets[2], key ? key : zero, zero, zero, keyHead};
+  f.tileDims.assign(tiled.begin(), tiled.end());
+  return f;
+}
+
+/// A tile of q, k or v, whose dims are the iteration dims `dims`, in its stored type.
+Value AttentionBuilder::loadTile(Value v, ArrayRef<unsigned> dims, ArrayRef<unsigned> tiled, Value key, StringRef tag) {
+  AffineExpr zero = constantExpr(context, 0), one = constantExpr(context, 1);
+  Access access;
+  for (unsigned d : dims)
+    access.push_back({zero, {{d, one}}});
+  Frame f = frame(tiled, key);
+  RegionEval eval(*text, args, r.options, f);
+  if (auto arg = args.operand(v))
+    return text->broadcast(eval.load(*arg, getDims(v), access, {}, tag), f.shape());
+  return text->broadcast(eval.evaluateStored(v, access), f.shape());
+}
+
+Value AttentionBuilder::exponential(Value v) {
+  ScalarBuilder s(*text, v);
+  if (!r.options.integerData)
+    return s.unary<math::Exp2Op>(v);
+  Value clamped = s.binary<arith::MaximumFOp>(s.binary<arith::MinimumFOp>(v, s.f(4, acc)), s.f(-4, acc));
+  return s.select(s.cmpf(CmpFPredicate::OEQ, v, s.f(-INFINITY, acc)), s.f(0, acc), clamped);
+}
+
+/// The mask over the block: f32, or i1; its dims broadcast to the scores'.
+Value AttentionBuilder::maskTile(Value key) {
+  RegionEval eval(*text, args, r.options, frame({2, 3}, key));
+  AffineExpr dims[] = {batch, heads, queries, keys};
+  Access access = broadcastAccess(getDims(op.getMask()), dims, identityAccess(context, 4));
+  return eval.evaluateFull(op.getMask(), access);
+}
+
+/// Scores of keys that the causal rule or the end of the sequence hides become -inf.
+Value AttentionBuilder::masked(Value s, Value key) {
+  KernelText &k = *text;
+  ScalarBuilder b(k, s);
+  Value hidden = b.f(-INFINITY, acc);
+  Type i64 = k.b.getI64Type();
+  auto fixed = constantOf(keys);
+  if (!fixed || *fixed % BN != 0)
+    s = b.select(k.broadcast(k.below(key, keys, {1, BN}, 1), {BM, BN}), s, hidden);
+  if (!op.getCausal())
+    return s;
+  Value column = k.broadcast(position({1, BN}, 1, key), {BM, BN});
+  Value shift = k.sub(k.dim(keys), k.dim(queries));
+  Value last = k.iota({BM, 1}, 0, k.add(offsets[2], shift), i64);
+  return b.select(b.cmpi(CmpIPredicate::sle, column, k.broadcast(last, {BM, BN})), s, hidden);
+}
+
+/// Scores in units of log2(e).
+Value AttentionBuilder::scores(Value q, Value key) {
+  KernelText &k = *text;
+  Value kt = loadTile(op.getK(), {0, 6, 3, 4}, {3, 4}, key, "k");
+  KernelText::DotFlags flags;
+  flags.transB = true;
+  Value s = k.dot(q, kt, k.zeros({BM, BN}, acc), flags, "qk");
+  ScalarBuilder b(k, s);
+  double unit = r.options.integerData ? 1 : kLog2E;
+  s = b.mulf(s, b.f(op.getScale().convertToDouble() * unit, acc));
+  if (!op.getMask())
+    return s;
+  Value mask = maskTile(key);
+  if (elementOf(op.getMask()).isInteger(1))
+    return b.select(mask, s, b.f(-INFINITY, acc));
+  return b.addf(s, unit == 1 ? mask : b.mulf(mask, b.f(unit, acc)));
+}
+
+SmallVector<Value> AttentionBuilder::step(Value q, Value key, ValueRange carried) {
+  KernelText &k = *text;
+  Value vt = loadTile(op.getV(), {0, 6, 3, 5}, {3, 5}, key, "v");
+  Value s = masked(scores(q, key), key);
+  ScalarBuilder row(k, carried[0]), b(k, s), wide(k, carried[2]);
+  Value m = row.binary<arith::MaxNumFOp>(carried[0], k.reduce(s, 1, TileReduceKind::maxnum));
+  Value safe = row.select(row.cmpf(CmpFPredicate::OEQ, m, row.f(-INFINITY, acc)), row.f(0, acc), m);
+  // With integer data nothing is subtracted: the result must not depend on the block size.
+  if (r.options.integerData)
+    safe = row.f(0, acc);
+  Value p = exponential(b.subf(s, k.broadcast(safe, {BM, BN})));
+  Value alpha = r.options.integerData ? row.f(1, acc) : row.unary<math::Exp2Op>(row.subf(carried[0], safe));
+  Value l = row.addf(row.mulf(carried[1], alpha), k.reduce(p, 1, TileReduceKind::add));
+  Value stored = toStorage(k, p, elementOf(op.getV()));
+  Value pv = k.dot(stored, vt, k.zeros({BM, DV}, acc), {}, "pv");
+  Value o = wide.addf(wide.mulf(carried[2], k.broadcast(alpha, {BM, DV})), pv);
+  return {m, l, o};
+}
+
+void AttentionBuilder::finishRegion(TypeRange types) {
+  KernelText &k = *text;
+  k.beginFinish(types);
+  offsets = grid->offsets(k);
+  Value l = k.accumulator(1), o = k.accumulator(2);
+  ScalarBuilder s(k, o);
+  Value sum = k.broadcast(l, {BM, DV});
+  Value y = r.options.integerData ? s.subf(o, sum) : s.divf(o, sum);
+  y = s.select(s.cmpf(CmpFPredicate::OEQ, sum, s.f(0, acc)), s.f(0, acc), y);
+  RegionEval eval(k, args, r.options, frame({2, 5}, Value()));
+  if (r.options.roundFusedEdges)
+    y = fromStorage(k, toStorage(k, y, elementOf(op.getY())), elementOf(op.getY()));
+  eval.bind(op.getY(), y);
+  AffineExpr zero = constantExpr(context, 0), one = constantExpr(context, 1);
+  storeResults(r.region, eval, args, {{zero, {{0, one}}}, {zero, {{1, one}}}, {zero, {{2, one}}}, {zero, {{5, one}}}});
+  k.yield();
+}
+
+BuildResult AttentionBuilder::build() {
+  Problem p;
+  p.family = "attention";
+  std::pair<const char *, AffineExpr> extents[] = {{"B", batch}, {"H", heads}, {"S", queries},
+                                                   {"T", keys},  {"D", size},  {"DV", valueSize}};
+  for (auto [name, e] : extents)
+    p.extents[name] = extentOf(e, r.symbols);
+  auto h = constantOf(heads), hk = constantOf(keyHeads);
+  p.extents["G"] = extentOf(constantExpr(context, h && hk && *hk ? *h / *hk : 1), r.symbols);
+  p.types["a"] = elementOf(op.getQ());
+  p.types["y"] = elementOf(r.region.getOutputs()[0]);
+  p.flags = {{"causal", op.getCausal()}, {"mask", bool(op.getMask())}, {"finish", finishSize(r.region)}};
+  Plan plan = planFor(r, p);
+  BM = tileSize(plan, "BM", 64, queries);
+  BN = tileSize(plan, "BN", 128, keys);
+
+  text = std::make_unique<KernelText>(r.region->getParentOfType<ModuleOp>(), r.region.getLoc(), "attention", "flash",
+                                      r.symbols);
+  KernelText &k = *text;
+  args.declare(k);
+  grid = std::make_unique<GridMap>(k, ArrayRef<Group>{{0, 0, batch}, {1, 1, heads}, {2, 2, queries}},
+                                   ArrayRef<int64_t>{0, 0, BM});
+  k.beginBody();
+  offsets = grid->offsets(k);
+  Value q = loadTile(op.getQ(), {0, 1, 2, 4}, {2, 4}, Value(), "q");
+  Value end = k.dim(keys);
+  if (op.getCausal()) // the last row of the block sees this many keys
+    end = k.min(end, k.add(k.add(offsets[2], k.index(BM)), k.sub(k.dim(keys), k.dim(queries))));
+  Value init[] = {k.splat({BM, 1}, FloatAttr::get(acc, -INFINITY)), k.zeros({BM, 1}, acc), k.zeros({BM, DV}, acc)};
+  auto state = k.loop("kv", tile::LoopKind::reduce, k.index(0), end, BN, init,
+                      [&](Value key, ValueRange carried) { return step(q, key, carried); });
+  k.yield(state);
+  finishRegion(ValueRange(state).getTypes());
+  return finish(r, k, plan, acc);
+}
+} // namespace
+
+BuildResult buildAttention(KernelRequest &r) { return AttentionBuilder(r).build(); }
+
+} // namespace adze::kernels
