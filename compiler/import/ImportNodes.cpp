@@ -212,7 +212,8 @@ void GraphImporter::runHandler(const HandlerEntry &entry, NodeRecord &record, Sc
   if (static_cast<int>(record.outputs.size()) > entry.maxOutputs)
     return node.malformed("it has " + Twine(record.outputs.size()) + " outputs, allowed are " +
                           Twine(entry.maxOutputs));
-  for (int i = 0; i < entry.minInputs; ++i)
+  // A variadic operator has no optional operands.
+  for (int i = 0, e = entry.maxInputs == kVariadic ? count : entry.minInputs; i < e; ++i)
     if (!record.inputs[i])
       return node.malformed("required input " + Twine(i) + " is absent");
   if (record.domain.empty() && hasEvaluator(record.ref.op) && record.outputs.size() >= 1) {

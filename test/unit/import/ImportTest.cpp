@@ -284,6 +284,45 @@ TEST(Import, HostileSizesCostNothing) {
   EXPECT_EQ(3, Imported(overflow).sink.exitCode());
 }
 
+TEST(Import, VariadicOperandsMustBePresent) {
+  ModelBuilder m;
+  m.input("x", 1, {2}).output("y");
+  m.node("Sum", {"x", "", "x"}, {"y"});
+  Imported result(m);
+  EXPECT_EQ(3, result.sink.exitCode());
+  EXPECT_TRUE(result.says("required input 1 is absent")) << result.sink.text();
+}
+
+TEST(Import, CastsToFloatsRoundToNearest) {
+  ModelBuilder m;
+  m.input("x", 1, {2}).output("y", 10).output("z", 6);
+  ModelBuilder::attr(m.node("Cast", {"x"}, {"y"}), "to", 10);
+  ModelBuilder::attr(m.node("Cast", {"x"}, {"z"}), "to", 6);
+  Imported result(m);
+  ASSERT_TRUE(result.module) << result.sink.text();
+  EXPECT_TRUE(result.has("cast_round rne")) << result.text;
+  EXPECT_TRUE(result.has("cast_round rtz")) << result.text;
+}
+
+TEST(Import, AxesKnownAtLaunchKeepTheRankStatic) {
+  ModelBuilder m;
+  m.input("x", 1, {3, 4, 5}).input("axes", 7, {1}).output("y");
+  ModelBuilder::attr(m.node("ReduceSum", {"x", "axes"}, {"y"}), "keepdims", 0);
+  Imported result(m);
+  ASSERT_TRUE(result.module) << result.sink.text();
+  EXPECT_TRUE(result.has("graph.reduce"));
+  EXPECT_TRUE(result.has("axes must be distinct") || result.has("below the rank")) << result.text;
+}
+
+TEST(Import, AnEndBeyondEveryDimIsTheDimItself) {
+  ModelBuilder m;
+  m.input("x", 1, {"batch", 8}).ints("starts", {0}).ints("ends", {1000000000}).ints("axes", {0}).output("y");
+  m.node("Slice", {"x", "starts", "ends", "axes"}, {"y"});
+  Imported result(m);
+  ASSERT_TRUE(result.module) << result.sink.text();
+  EXPECT_FALSE(result.has("derived")) << result.text;
+}
+
 TEST(Import, ConvolutionAttributesAreChecked) {
   auto code = [](const char *name, std::vector<int64_t> values) {
     ModelBuilder m;
