@@ -35,41 +35,73 @@ static Location locationOf(const Group &group) {
   return locations.size() == 1 ? locations[0] : FusedLoc::get(locations[0].getContext(), locations);
 }
 
+namespace {
 /// Moves the ops of a group into a new region where its last op stands.
-static RegionOp makeRegion(const Group &group, const SmallVector<Value> &outputs) {
-  Operation *last = group.ops.back();
-  OpBuilder b(last);
-  Operation *anchor = group.anchor ? group.anchor : last;
-  DenseSet<Operation *> members(group.ops.begin(), group.ops.end());
-  llvm::SmallSetVector<Value, 8> inputs; // as they are now: earlier regions have replaced some of group.inputs
-  for (Operation *op : group.ops)
-    for (Value v : op->getOperands())
-      if (Operation *def = v.getDefiningOp(); !def || (!members.contains(def) && !isSplatConstant(def)))
-        inputs.insert(v);
-  auto region = RegionOp::create(b, locationOf(group), TypeRange(ValueRange(outputs)), inputs.getArrayRef(),
-                                 familyOf(anchor), group.reason.empty() ? StringAttr() : b.getStringAttr(group.reason));
-  Block *body = b.createBlock(&region.getBody());
-  DenseMap<Value, Value> inner;
-  for (Value v : inputs)
-    inner[v] = body->addArgument(v.getType(), v.getLoc());
-  for (Operation *op : group.ops) {
-    for (OpOperand &operand : op->getOpOperands()) {
-      Value v = operand.get();
-      Operation *def = v.getDefiningOp();
-      if (def && members.contains(def))
-        continue;
-      Value &replacement = inner[v];
-      if (!replacement) // a splat constant, at its first use
-        replacement = b.clone(*def)->getResult(0);
-      operand.set(replacement);
+class RegionBuilder {
+public:
+  RegionBuilder(const Group &group, const Grouping &grouping)
+      : group(group), grouping(grouping), members(group.ops.begin(), group.ops.end()), b(group.ops.back()) {}
+
+  RegionOp build(ArrayRef<Value> outputs) {
+    llvm::SmallSetVector<Value, 8> inputs; // as they are now: earlier regions have replaced some of group.inputs
+    for (Operation *op : group.ops)
+      for (Value v : op->getOperands())
+        if (Value from = grouping.source(v); !isInside(from))
+          inputs.insert(from);
+    Operation *anchor = group.anchor ? group.anchor : group.ops.back();
+    StringAttr reason = group.reason.empty() ? StringAttr() : b.getStringAttr(group.reason);
+    auto region = RegionOp::create(b, locationOf(group), TypeRange(ValueRange(outputs)), inputs.getArrayRef(),
+                                   familyOf(anchor), reason);
+    body = b.createBlock(&region.getBody());
+    for (Value v : inputs)
+      inner[v] = body->addArgument(v.getType(), v.getLoc());
+    for (Operation *op : group.ops) {
+      for (OpOperand &operand : op->getOpOperands())
+        operand.set(inside(operand.get()));
+      op->moveBefore(body, body->end());
+      b.setInsertionPointToEnd(body);
     }
-    op->moveBefore(body, body->end());
-    b.setInsertionPointToEnd(body);
+    YieldOp::create(b, region.getLoc(), outputs);
+    return region;
   }
-  YieldOp::create(b, region.getLoc(), outputs);
+  Block *getBody() const { return body; }
+
+private:
+  /// True for what needs no region operand.
+  bool isInside(Value v) const {
+    Operation *def = v.getDefiningOp();
+    return def && (members.contains(def) || isSplatConstant(def));
+  }
+  /// `v` as the region's ops see it; clones splat constants and views at their first use.
+  Value inside(Value v) {
+    Operation *def = v.getDefiningOp();
+    if (def && members.contains(def))
+      return v;
+    if (Value known = inner.lookup(v))
+      return known;
+    Value operand = grouping.isInlined(def) ? inside(def->getOperand(0)) : Value();
+    Operation *clone = b.clone(*def);
+    if (operand)
+      clone->setOperand(0, operand);
+    return inner[v] = clone->getResult(0);
+  }
+
+  const Group &group;
+  const Grouping &grouping;
+  DenseSet<Operation *> members;
+  DenseMap<Value, Value> inner;
+  OpBuilder b;
+  Block *body = nullptr;
+};
+} // namespace
+
+static RegionOp makeRegion(const Group &group, const Grouping &grouping) {
+  SmallVector<Value> outputs = outputsOf(group, grouping);
+  RegionBuilder builder(group, grouping);
+  RegionOp region = builder.build(outputs);
   for (auto [output, result] : llvm::zip_equal(outputs, region.getOutputs())) {
     Value v = output;
-    v.replaceUsesWithIf(result, [&](OpOperand &use) { return use.getOwner()->getBlock() != body; });
+    v.replaceUsesWithIf(result, [&](OpOperand &use) { return use.getOwner()->getBlock() != builder.getBody(); });
   }
   return region;
 }
@@ -103,14 +135,14 @@ LogicalResult fuseGraph(ModuleOp module, const FuseOptions &options, FuseReport 
   orderForFusion(block);
   Grouping grouping(block, options, report);
   for (Operation &op : llvm::make_early_inc_range(block)) {
-    if (!isRegionOp(&op) || !grouping.isLast(&op))
+    if (!isRegionOp(&op) || grouping.isInlined(&op) || !grouping.isLast(&op))
       continue;
     const Group &group = grouping.groupOf(&op);
-    RegionOp region = makeRegion(group, outputsOf(group, grouping));
+    RegionOp region = makeRegion(group, grouping);
     if (report)
       reportRegion(group, region, *report);
   }
-  eraseDeadOps(block); // the constants that every user has cloned
+  eraseDeadOps(block); // the constants and views that every user has cloned
   return success();
 }
 

@@ -81,8 +81,35 @@ Grouping::Grouping(Block &block, const FuseOptions &options, FuseReport *report)
     parent.push_back(groups.size());
     groups.emplace_back();
   }
+  if (options.fuse)
+    findInlined(block);
   for (Operation &op : block)
     place(&op);
+}
+
+void Grouping::findInlined(Block &block) {
+  for (Operation &op : llvm::reverse(block)) // readers first, for views of views
+    if (isInnerView(&op) && canInline(&op))
+      inlined.insert(&op);
+}
+
+/// True when every reader can read through the view.
+bool Grouping::canInline(Operation *view) const {
+  return llvm::all_of(view->getUses(), [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (!inlined.contains(user))
+      return isRegionOp(user) && readsThrough(use, view);
+    // A view of a view: whoever reads the outer one must be able to read through both.
+    return llvm::all_of(user->getUses(), [&](OpOperand &outer) { return readsThrough(outer, view); });
+  });
+}
+
+bool Grouping::makesRegion(Operation *op) const { return isRegionOp(op) && !isInlined(op); }
+
+Value Grouping::source(Value v) const {
+  while (v.getDefiningOp() && isInlined(v.getDefiningOp()))
+    v = v.getDefiningOp()->getOperand(0);
+  return v;
 }
 
 unsigned Grouping::find(unsigned group) const {
@@ -93,60 +120,86 @@ unsigned Grouping::find(unsigned group) const {
 
 void Grouping::place(Operation *op) {
   unsigned id = index.lookup(op);
+  if (isInlined(op))
+    return startGroup(op, id);
   SmallVector<unsigned, 4> members;
   if (options.fuse && isRegionOp(op))
     members = joinable(op);
-  if (members.empty())
-    startGroup(op, id);
-  else
+  if (!members.empty())
     join(members, op, id);
+  else if (std::optional<unsigned> prologue = prologueOf(op))
+    absorb(*prologue, op, id);
+  else
+    startGroup(op, id);
   blockOthers(op, find(id));
 }
 
-static void addInputs(Operation *op, Group &group, llvm::function_ref<bool(Operation *)> isMember) {
-  for (Value v : op->getOperands()) {
+/// Adds what `op` reads from outside group `id`.
+void Grouping::addInputs(Operation *op, unsigned id) {
+  for (Value operand : op->getOperands()) {
+    Value v = source(operand);
     Operation *def = v.getDefiningOp();
-    if (!def || (!isSplatConstant(def) && !isMember(def)))
-      group.inputs.insert(v);
+    if (!def || (!isSplatConstant(def) && find(index.lookup(def)) != id))
+      groups[id].inputs.insert(v);
   }
 }
 
 void Grouping::startGroup(Operation *op, unsigned id) {
   Group &group = groups[id];
   group.ops.push_back(op);
-  if (!isRegionOp(op))
+  if (!makesRegion(op))
     return;
   bool pointwise = isPointwise(op);
   group.anchor = pointwise ? nullptr : op;
   group.open = pointwise || takesFinish(op);
   if (group.open)
     group.dims = getDims(op->getResult(0));
-  addInputs(op, group, [](Operation *) { return false; });
+  group.crossing = pointwise && readsAcross(op);
+  addInputs(op, id);
 }
 
 /// The groups of `op`'s operands that it joins, the one with the anchor first; empty when it starts a group of its own.
 SmallVector<unsigned, 4> Grouping::joinable(Operation *op) {
-  llvm::SmallSetVector<unsigned, 4> producers;
-  for (Value v : op->getOperands())
-    if (Operation *def = v.getDefiningOp(); def && isRegionOp(def))
-      producers.insert(find(index.lookup(def)));
+  llvm::SmallSetVector<unsigned, 4> producers, behindViews;
+  for (Value v : op->getOperands()) {
+    Operation *def = v.getDefiningOp(), *origin = source(v).getDefiningOp();
+    if (origin && makesRegion(origin))
+      (def == origin ? producers : behindViews).insert(find(index.lookup(origin)));
+  }
+  for (unsigned p : behindViews) {
+    cut(p, op, "it is read through a view");
+    producers.remove(p);
+  }
 
   if (!isPointwise(op)) {
+    std::optional<unsigned> prologue = prologueOf(op);
     for (unsigned p : producers)
-      cut(p, op, op->getName().getStringRef() + " starts a kernel of its own");
+      if (p != prologue)
+        cut(p, op, op->getName().getStringRef() + " starts a kernel of its own");
     return {};
   }
   SmallVector<unsigned, 4> set;
   for (unsigned p : producers) {
     std::string why;
-    if (!groups[p].open)
+    if (!groups[p].open && groups[p].anchor && !takesFinish(groups[p].anchor))
       cut(p, op, familyOf(groups[p].anchor) + " regions take no finish");
+    else if (!groups[p].open)
+      cut(p, op, "another op reads its result through a view");
     else if (!fitsFinish(op, groups[p].dims, &why))
       cut(p, op, why);
     else
       set.push_back(p);
   }
   return compatible(std::move(set), op);
+}
+
+/// True when a view that `op` reads through does not keep its operand's runs.
+bool Grouping::readsAcross(Operation *op) const {
+  for (Value v : op->getOperands())
+    for (Operation *view = v.getDefiningOp(); view && isInlined(view); view = view->getOperand(0).getDefiningOp())
+      if (!keepsRuns(view))
+        return true;
+  return false;
 }
 
 /// Drops groups from `set` until the rest can be one region with `op`: one anchor (the one that runs last, since
@@ -163,8 +216,19 @@ SmallVector<unsigned, 4> Grouping::compatible(SmallVector<unsigned, 4> set, Oper
   };
   while (set.size() > 1 && groups[set[1]].anchor)
     drop(1, "a region has one anchor");
+  if (readsAcross(op) && !set.empty() && groups[set[0]].anchor)
+    drop(0, "the op also reads a transposed operand, which only a pointwise region does well");
+  if (!set.empty() && groups[set[0]].anchor)
+    for (size_t i = set.size(); i-- > 1;)
+      if (groups[set[i]].crossing)
+        drop(i, "it reads a transposed operand, which only a pointwise region does well");
+  // A reader outside the set would stand in between; one with an anchor in the set would read the group before its
+  // anchor.
   auto isBlocked = [&](unsigned g) {
-    return llvm::any_of(groups[g].blockers, [&](unsigned b) { return !llvm::is_contained(set, find(b)); });
+    return llvm::any_of(groups[g].blockers, [&](unsigned b) {
+      unsigned reader = find(b);
+      return !llvm::is_contained(set, reader) || groups[reader].anchor;
+    });
   };
   while (!set.empty()) {
     std::string why;
@@ -188,7 +252,8 @@ bool Grouping::tooLarge(ArrayRef<unsigned> members, Operation *op, std::string &
   }
   const llvm::SmallSetVector<Value, 4> *single = members.size() == 1 ? &groups[members[0]].inputs : nullptr;
   inputs = single ? single->size() : reads.size();
-  for (Value v : op->getOperands()) {
+  for (Value operand : op->getOperands()) {
+    Value v = source(operand);
     Operation *def = v.getDefiningOp();
     bool inside =
         def && (isSplatConstant(def) || (isRegionOp(def) && llvm::is_contained(members, find(index.lookup(def)))));
@@ -215,26 +280,68 @@ void Grouping::join(ArrayRef<unsigned> members, Operation *op, unsigned id) {
     group.ops = std::move(merged);
     group.inputs.insert(other.inputs.begin(), other.inputs.end());
     group.blockers.insert(other.blockers.begin(), other.blockers.end());
+    group.crossing |= other.crossing;
     other = Group();
   }
   parent[id] = to;
   group.ops.push_back(op);
+  group.crossing |= readsAcross(op);
+  addInputs(op, to);
   auto isMember = [&](Operation *def) { return find(index.lookup(def)) == to; };
-  addInputs(op, group, isMember);
   if (members.size() > 1)
     group.inputs.remove_if([&](Value v) { return v.getDefiningOp() && isMember(v.getDefiningOp()); });
   group.blockers.remove_if([&](unsigned b) { return find(b) == to; });
 }
 
-/// From now on, `op`'s group stands between the groups of its operands and every later op.
+/// The pointwise group that may compute the first operand of the anchor `op` inside its region: nothing else reads it.
+std::optional<unsigned> Grouping::prologueOf(Operation *op) {
+  Operation *def = options.fuse && makesRegion(op) && !isPointwise(op) && op->getNumOperands() > 0
+                       ? op->getOperand(0).getDefiningOp()
+                       : nullptr;
+  if (!def || !makesRegion(def) || !takesPrologue(op, /*transcendental=*/false))
+    return std::nullopt;
+  unsigned p = find(index.lookup(def));
+  const Group &group = groups[p];
+  if (group.anchor || !group.open)
+    return std::nullopt;
+  bool transcendental = llvm::any_of(group.ops, [](Operation *member) {
+    return cast<GraphNodeInterface>(member).getAccuracyClass() == AccuracyClass::transcendental;
+  });
+  auto staysInside = [&](Operation *member) {
+    return llvm::all_of(member->getUses(), [&](OpOperand &use) {
+      Operation *user = use.getOwner();
+      return user == op ? use.getOperandNumber() == 0 : !isInlined(user) && find(index.lookup(user)) == p;
+    });
+  };
+  std::string why;
+  if (!takesPrologue(op, transcendental) || !llvm::all_of(group.ops, staysInside) || tooLarge(p, op, why))
+    return std::nullopt;
+  return p;
+}
+
+void Grouping::absorb(unsigned prologue, Operation *op, unsigned id) {
+  Group &group = groups[prologue];
+  parent[id] = prologue;
+  group.anchor = op;
+  group.ops.push_back(op);
+  group.dims = getDims(op->getResult(0));
+  group.open = takesFinish(op);
+  addInputs(op, prologue);
+}
+
+/// From now on, `op`'s group stands between the groups of its operands and every later op. A group that is read through
+/// a view is complete: a later op in it would have to follow this one.
 void Grouping::blockOthers(Operation *op, unsigned id) {
   for (Value v : op->getOperands()) {
-    Operation *def = v.getDefiningOp();
-    if (!def)
+    Operation *origin = source(v).getDefiningOp();
+    if (!origin)
       continue;
-    unsigned producer = find(index.lookup(def));
-    if (producer != id)
-      groups[producer].blockers.insert(id);
+    unsigned producer = find(index.lookup(origin));
+    if (producer == id)
+      continue;
+    groups[producer].blockers.insert(id);
+    if (origin != v.getDefiningOp())
+      groups[producer].open = false;
   }
 }
 

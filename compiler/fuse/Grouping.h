@@ -5,6 +5,7 @@
 #include "compiler/fuse/GraphFuse.h"
 #include "dialects/graph/GraphTypes.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace adze {
@@ -18,8 +19,9 @@ struct Group {
   mlir::Operation *anchor = nullptr;           // null: pointwise
   graph::Dims dims;                            // iteration dims, where `open`
   bool open = false;                           // elementwise ops may join
+  bool crossing = false;                       // reads an operand through a view that does not keep its runs
   llvm::SmallVector<mlir::Operation *, 4> ops; // in block order
-  llvm::SmallSetVector<mlir::Value, 4> inputs; // without splat constants
+  llvm::SmallSetVector<mlir::Value, 4> inputs; // without splat constants; views seen through
   /// Groups that use a value of this one and run before any op that could still join.
   llvm::SmallSetVector<unsigned, 2> blockers;
   std::string reason; // the first cut behind the region
@@ -35,11 +37,22 @@ public:
   Grouping(mlir::Block &block, const FuseOptions &options, FuseReport *report);
   /// The group that `op` ended up in.
   const Group &groupOf(mlir::Operation *op) const { return groups[find(index.lookup(op))]; }
+  /// True for a view that is cloned into the groups of its readers.
+  bool isInlined(mlir::Operation *op) const { return inlined.contains(op); }
+  /// What `v` is read from: the operand behind inlined views.
+  mlir::Value source(mlir::Value v) const;
   /// The last op of a group stands for its position.
   bool isLast(mlir::Operation *op) const { return groupOf(op).ops.back() == op; }
 
 private:
   unsigned find(unsigned group) const;
+  void findInlined(mlir::Block &block);
+  bool canInline(mlir::Operation *view) const;
+  bool makesRegion(mlir::Operation *op) const;
+  bool readsAcross(mlir::Operation *op) const;
+  std::optional<unsigned> prologueOf(mlir::Operation *op);
+  void absorb(unsigned prologue, mlir::Operation *op, unsigned id);
+  void addInputs(mlir::Operation *op, unsigned id);
   void place(mlir::Operation *op);
   void startGroup(mlir::Operation *op, unsigned id);
   llvm::SmallVector<unsigned, 4> joinable(mlir::Operation *op);
@@ -51,6 +64,7 @@ private:
 
   const FuseOptions &options;
   FuseReport *report;
+  llvm::DenseSet<mlir::Operation *> inlined;
   llvm::DenseMap<mlir::Operation *, unsigned> index; // op -> its number, which is its first group's
   std::vector<Group> groups;
   mutable std::vector<unsigned> parent;

@@ -53,6 +53,28 @@ bool takesFinish(Operation *anchor) {
   return isa<MatmulOp, ConvOp, ConvTransposeOp, PoolOp, ReduceOp, SoftmaxOp, LayerNormOp, AttentionOp>(anchor);
 }
 
+bool takesPrologue(Operation *anchor, bool transcendental) {
+  return isa<ReduceOp>(anchor) || (isa<SoftmaxOp, LayerNormOp>(anchor) && !transcendental);
+}
+
+bool isInnerView(Operation *op) { return isa<TransposeOp, SliceOp>(op); }
+
+bool keepsRuns(Operation *view) {
+  if (auto transpose = dyn_cast<TransposeOp>(view))
+    return transpose.getPerm().empty() || transpose.getPerm().back() == int64_t(transpose.getPerm().size()) - 1;
+  ArrayRef<int64_t> steps = cast<SliceOp>(view).getSteps();
+  return steps.empty() || steps.back() == 1;
+}
+
+bool readsThrough(OpOperand &operand, Operation *view) {
+  Operation *user = operand.getOwner();
+  if (isPointwise(user))
+    return true;
+  if (!keepsRuns(view))
+    return false;
+  return isa<MatmulOp>(user) || (isa<ReduceOp, SoftmaxOp, LayerNormOp>(user) && operand.getOperandNumber() == 0);
+}
+
 bool fitsFinish(Operation *op, ArrayRef<AffineExpr> dims, std::string *why) {
   auto no = [&](const Twine &text) {
     if (why)

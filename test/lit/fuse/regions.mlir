@@ -46,16 +46,16 @@ func.func @main(%x: tensor<4x2xf32>, %b: tensor<2xf32>) -> (tensor<4x2xf32>, ten
 // CHECK-LABEL: func.func @main
 // CHECK-NEXT: graph.region "matmul"({{.*}}) attributes {reason = "graph.matmul starts a kernel of its own"}
 // CHECK: graph.region "matmul"({{.*}}) attributes {reason = "its dims differ from the region's"}
-// CHECK: graph.region "pointwise"({{.*}}) attributes {reason = "graph.transpose starts a kernel of its own"}
+// CHECK: graph.region "pointwise"({{.*}}) attributes {reason = "graph.concat starts a kernel of its own"}
 // CHECK: graph.region "move"({{.*}}) attributes {reason = "move regions take no finish"}
 // CHECK: graph.region "pointwise"
-func.func @main(%x: tensor<2x2xf32>, %y: tensor<1x2xf32>, %z: tensor<4x2xf32>) -> tensor<2x4xf32> {
+func.func @main(%x: tensor<2x2xf32>, %y: tensor<1x2xf32>, %z: tensor<4x2xf32>) -> tensor<4x4xf32> {
   %0 = graph.matmul %x, %x {trans_a = false, trans_b = false} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   %1 = graph.matmul %y, %0 {trans_a = false, trans_b = false} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
   %2 = graph.add %z, %1 : (tensor<4x2xf32>, tensor<1x2xf32>) -> tensor<4x2xf32>
-  %3 = graph.transpose %2 {perm = array<i64: 1, 0>} : (tensor<4x2xf32>) -> tensor<2x4xf32>
-  %4 = graph.exp %3 : (tensor<2x4xf32>) -> tensor<2x4xf32>
-  return %4 : tensor<2x4xf32>
+  %3 = graph.concat %2, %2 {axis = 1 : i64} : (tensor<4x2xf32>, tensor<4x2xf32>) -> tensor<4x4xf32>
+  %4 = graph.exp %3 : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %4 : tensor<4x4xf32>
 }
 // -----
 // The sum needs the second product, which needs the first: the sum joins the second, never the first.
@@ -74,17 +74,17 @@ func.func @main(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
   return %3 : tensor<2x2xf32>
 }
 // -----
-// exp and add would be one region around the transpose, which needs exp first and gives add its operand: no such cycle.
+// exp and add would be one region around the softmax, which needs exp first and gives add its operand: no such cycle.
 // CHECK-LABEL: func.func @main
 // CHECK: graph.region "pointwise"{{.*}}reason
 // CHECK: graph.exp
 // CHECK-NEXT: graph.yield
-// CHECK: graph.region "move"
-// CHECK: graph.region "pointwise"
-// CHECK: graph.add
+// CHECK: graph.region "rowwise"
+// CHECK: graph.softmax
+// CHECK-NEXT: graph.add
 func.func @main(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
   %0 = graph.exp %x : (tensor<2x2xf32>) -> tensor<2x2xf32>
-  %1 = graph.transpose %0 {perm = array<i64: 1, 0>} : (tensor<2x2xf32>) -> tensor<2x2xf32>
+  %1 = graph.softmax %0 {axis = 1 : i64, log = false} : (tensor<2x2xf32>) -> tensor<2x2xf32>
   %2 = graph.add %0, %1 : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   return %2 : tensor<2x2xf32>
 }
