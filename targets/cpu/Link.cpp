@@ -3,6 +3,7 @@
 #include "targets/cpu/CpuTarget.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -23,6 +24,29 @@ llvm::Error writeFile(llvm::StringRef path, llvm::StringRef bytes) {
   os.close();
   if (os.has_error())
     return llvm::createStringError(os.error(), "cannot write '" + path.str() + "': " + os.error().message());
+  return llvm::Error::success();
+}
+
+/// The runtime's loader resolves these four and nothing else (docs/package-format.md).
+bool isProvided(llvm::StringRef symbol) {
+  return symbol == "memcpy" || symbol == "memmove" || symbol == "memset" || symbol == "memcmp";
+}
+
+/// Refuses code that would call a library function: it is a defect of the lowering, found here and not by the user.
+llvm::Error checkUndefined(llvm::StringRef object) {
+  auto file = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "part"));
+  if (!file)
+    return file.takeError();
+  for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
+    auto flags = symbol.getFlags();
+    auto name = symbol.getName();
+    if (!flags || !name)
+      return llvm::joinErrors(flags ? llvm::Error::success() : flags.takeError(),
+                              name ? llvm::Error::success() : name.takeError());
+    if ((*flags & llvm::object::SymbolRef::SF_Undefined) && !name->empty() && !isProvided(*name))
+      return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                     "the code calls the library function '" + name->str() + "'");
+  }
   return llvm::Error::success();
 }
 
@@ -67,6 +91,8 @@ llvm::Expected<std::string> linkShared(llvm::ArrayRef<std::string> objects, llvm
   args.push_back("--version-script=" + in("exports"));
   for (size_t i = 0; i < objects.size(); ++i) {
     std::string path = in("part" + std::to_string(i) + ".o");
+    if (llvm::Error e = checkUndefined(objects[i]))
+      return std::move(e);
     if (llvm::Error e = writeFile(path, objects[i]))
       return std::move(e);
     args.push_back(path);

@@ -292,11 +292,23 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
       sum = arith::SelectOp::create(b, isNan, arith::OrIOp::create(b, bits, k(0x400000)), sum);
       r = arith::TruncIOp::create(b, shapedLike(i16, like), arith::ShRUIOp::create(b, sum, k(16)));
     } else {
-      r = encodeSmall(s, to, sat);
+      r = encodeSmall(s, to, sat || round != RoundMode::rne);
     }
   }
-  if (round != RoundMode::rne)
+  if (round != RoundMode::rne) {
     r = towards(v, r, to, round);
+    if (!sat && bitWidth(to) <= 8) { // directed rounding overflows only beyond the last value in its direction
+      double last = APFloat::getLargest(cast<FloatType>(to).getFloatSemantics()).convertToDouble();
+      Value over = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, v, constLike(like, INFINITY));
+      Value under = round == RoundMode::floor
+                        ? arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, v, constLike(like, -last))
+                        : arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, v, constLike(like, -INFINITY));
+      Value outside = constLike(shapedLike(f32, like), INFINITY);
+      Value low = constLike(shapedLike(f32, like), -INFINITY);
+      r = arith::SelectOp::create(b, over, encodeSmall(outside, to, false), r);
+      r = arith::SelectOp::create(b, under, encodeSmall(low, to, false), r);
+    }
+  }
   if (sat && bitWidth(to) > 8) { // clamp to the largest finite value; NaN stays
     APFloat max = APFloat::getLargest(cast<FloatType>(to).getFloatSemantics());
     Value top = constantOf(FloatAttr::get(to, max), to);
@@ -322,14 +334,12 @@ Value Lowering::remainderF(Value x, Value y) {
   Value xd = single ? Value(arith::ExtFOp::create(b, t, x)) : x,
         yd = single ? Value(arith::ExtFOp::create(b, t, y)) : y;
   Value ay = math::AbsFOp::create(b, yd), r = math::AbsFOp::create(b, xd);
+  // A quotient that was rounded up leaves a negative rest, which the next step or the end brings back.
   auto step = [&](Value r) -> Value {
     Value q = math::TruncOp::create(b, arith::DivFOp::create(b, r, ay));
     Value next = math::FmaOp::create(b, arith::NegFOp::create(b, q), ay, r);
-    // A quotient that was rounded up leaves a negative rest.
-    Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, next, constLike(t, 0.0));
-    Value fixed = arith::SelectOp::create(b, negative, arith::AddFOp::create(b, next, ay), next);
-    Value done = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, r, ay);
-    return arith::SelectOp::create(b, done, r, fixed);
+    Value done = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, math::AbsFOp::create(b, r), ay);
+    return arith::SelectOp::create(b, done, r, next);
   };
   auto steps = scf::ForOp::create(b, cst(0), cst(single ? 7 : 44), cst(1), ValueRange{r},
                                   [&](OpBuilder &, Location, Value, ValueRange) {});
@@ -338,7 +348,10 @@ Value Lowering::remainderF(Value x, Value y) {
     b.setInsertionPointToEnd(steps.getBody());
     scf::YieldOp::create(b, ValueRange{step(steps.getRegionIterArg(0))});
   }
-  r = math::CopySignOp::create(b, steps.getResult(0), xd);
+  r = steps.getResult(0);
+  Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, r, constLike(t, 0.0));
+  r = arith::SelectOp::create(b, negative, arith::AddFOp::create(b, r, ay), r);
+  r = math::CopySignOp::create(b, r, xd);
   Value zeroDivisor = arith::CmpFOp::create(b, arith::CmpFPredicate::UEQ, ay, constLike(t, 0.0));
   Value infinite =
       arith::CmpFOp::create(b, arith::CmpFPredicate::UEQ, math::AbsFOp::create(b, xd), constLike(t, INFINITY));
@@ -522,19 +535,22 @@ Value Lowering::combine(TileReduceKind kind, bool isUnsigned, Type element, Valu
   case TileReduceKind::mul:
     return isFloat ? Value(arith::MulFOp::create(b, a, c)) : Value(arith::MulIOp::create(b, a, c));
   case TileReduceKind::max:
-  case TileReduceKind::maxnum:
     if (isFloat)
-      return kind == TileReduceKind::max ? Value(arith::MaximumFOp::create(b, a, c))
-                                         : Value(arith::MaxNumFOp::create(b, a, c));
+      return arith::MaximumFOp::create(b, a, c);
     return isUnsigned || element.isInteger(1) ? Value(arith::MaxUIOp::create(b, a, c))
                                               : Value(arith::MaxSIOp::create(b, a, c));
   case TileReduceKind::min:
-  case TileReduceKind::minnum:
     if (isFloat)
-      return kind == TileReduceKind::min ? Value(arith::MinimumFOp::create(b, a, c))
-                                         : Value(arith::MinNumFOp::create(b, a, c));
+      return arith::MinimumFOp::create(b, a, c);
     return isUnsigned || element.isInteger(1) ? Value(arith::MinUIOp::create(b, a, c))
                                               : Value(arith::MinSIOp::create(b, a, c));
+  case TileReduceKind::maxnum:
+  case TileReduceKind::minnum: {
+    // Not arith.maxnumf: LLVM narrows it to half precision where the operands came from there, and then calls fmaxf.
+    auto p = kind == TileReduceKind::maxnum ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
+    Value first = arith::SelectOp::create(b, arith::CmpFOp::create(b, p, a, c), a, c); // c where either is NaN
+    return arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, c, c), a, first);
+  }
   case TileReduceKind::And:
     return arith::AndIOp::create(b, a, c);
   case TileReduceKind::Or:

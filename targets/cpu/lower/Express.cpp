@@ -417,6 +417,9 @@ Value Lowering::applyElementwise(Operation *op, SmallVector<Value> v, Type eleme
   }
   if (isa<arith::SelectOp>(op))
     return arith::SelectOp::create(b, v[0], v[1], v[2]);
+  if (isa<arith::MaxNumFOp, arith::MinNumFOp>(op))
+    return combine(isa<arith::MaxNumFOp>(op) ? TileReduceKind::maxnum : TileReduceKind::minnum, false, element, v[0],
+                   v[1]);
   if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(op) && !isSubByte(element))
     return divide(op, v[0], v[1]);
 

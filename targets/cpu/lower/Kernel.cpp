@@ -381,10 +381,11 @@ LogicalResult Lowering::lowerOp(Operation *op) {
       .Case<TopKOp>([&](TopKOp o) {
         Buffer k = allocate(tileType(o.getKeys())), v = allocate(tileType(o.getValues()));
         emitSort(o, o.getKeys(), o.getValues(), o.getDim(), o.getLargest(), o.getIsUnsigned(), k, v);
-        k.shape.assign(tileType(o.getTopKeys()).getShape().begin(), tileType(o.getTopKeys()).getShape().end());
-        v.shape = k.shape;
-        buffers[o.getTopKeys()] = k;
-        buffers[o.getTopValues()] = v;
+        for (auto [top, sorted] : {std::pair<Value, Buffer>{o.getTopKeys(), k}, {o.getTopValues(), v}}) {
+          Buffer dense = allocate(tileType(top));
+          copyBuffer(sorted, dense);
+          buffers[top] = dense;
+        }
         return success();
       })
       .Default([&](Operation *o) -> LogicalResult {
@@ -393,9 +394,12 @@ LogicalResult Lowering::lowerOp(Operation *op) {
           return lowerScalar(o);
         if (!isInlineOp(o))
           return unsupported(o, "no rule for this operation");
-        if (wantsBuffer.contains(o->getResult(0)))
-          fillBuffer(o->getResult(0), result());
-        return success();
+        if (wantsBuffer.contains(o->getResult(0))) {
+          Buffer buffer = allocate(tileType(o->getResult(0)));
+          fillBuffer(o->getResult(0), buffer);
+          buffers[o->getResult(0)] = buffer;
+        }
+        return success(!failedOnce);
       });
 }
 

@@ -275,6 +275,7 @@ private:
 
   // Math.cpp
   Value expandMath(Operation *op, Type element, ValueRange operands);
+  Value integerPower(Value x, Value y);
 
   // small helpers
   Value cst(int64_t v);

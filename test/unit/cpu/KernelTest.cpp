@@ -1,5 +1,6 @@
 // Whole kernels, compiled and run, against straightforward C++.
 #include "test/unit/cpu/CpuHarness.h"
+#include <chrono>
 #include <cmath>
 #include <random>
 
@@ -156,6 +157,24 @@ TEST_P(Kernels, MatmulFewRowsAndOddTiles) {
   ASSERT_TRUE(image.ok()) << image.errors();
   for (auto [m, n, k] : {std::array<int64_t, 3>{5, 45, 19}, {1, 1, 1}, {6, 46, 20}, {11, 100, 70}})
     checkMatmul(image, false, 5, 45, m, n, k);
+}
+
+// Not a test: prints the speed of a 1024^3 product on one thread. Run with --gtest_also_run_disabled_tests.
+TEST_P(Kernels, DISABLED_MatmulSpeed) {
+  constexpr int64_t n = 1024;
+  auto x = randoms(n * n, 3), w = randoms(n * n, 4);
+  std::vector<float> y(n * n);
+  for (auto [pack, transB] : {std::pair<bool, bool>{true, false}, {false, false}, {false, true}}) {
+    CpuImage image(matmulText(pack, 96, 384, 256, transB), GetParam());
+    ASSERT_TRUE(image.ok()) << image.errors();
+    double best = 1e9;
+    for (int i = 0; i < 7; ++i) {
+      auto start = std::chrono::steady_clock::now();
+      image.run("mm", {x.data(), w.data(), y.data()}, {n, n, n}, ((n + 95) / 96) * ((n + 383) / 384));
+      best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    printf("%s%s: %.1f GF/s\n", pack ? "packed" : "strided", transB ? ", b transposed" : "", 2e-9 * n * n * n / best);
+  }
 }
 
 } // namespace
