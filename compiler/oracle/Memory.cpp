@@ -261,6 +261,8 @@ bool buildLoad(tile::LoadOp op, BuildContext &c) {
           frame.error = "a load marked inbounds leaves dim " + std::to_string(d) + ": offset " + std::to_string(at) +
                         ", size " + std::to_string(size) + ", extent " + std::to_string(view.dims[d].extent);
       }
+      if (!frame.error.empty())
+        return;
     }
     readTile(frame, a, nullptr, pad.f, pad.i);
   });
