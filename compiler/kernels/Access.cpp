@@ -61,7 +61,9 @@ LinearAccess linearize(MLIRContext *context, ArrayRef<AffineExpr> dims, const Ac
       result.offset = result.offset + product(context, {access[i].start, stride});
     for (auto [dim, coefficient] : access[i].terms)
       result.strides[dim] = result.strides[dim] + product(context, {coefficient, stride});
-    stride = product(context, {stride, dims[i]});
+    // An empty tensor has no elements to tell apart; strides of 0 would mean that the access does not vary.
+    if (!isConstant(dims[i], 0))
+      stride = product(context, {stride, dims[i]});
   }
   result.offset = simplified(result.offset);
   for (AffineExpr &s : result.strides)

@@ -269,7 +269,8 @@ Value KernelText::reduce(Value tile, int64_t dim, tile::TileReduceKind kind, boo
 Value KernelText::convert(Value tile, Type element) {
   if (elementOf(tile) == element)
     return tile;
-  return tile::CastOp::create(b, loc, tensor(shapeOf(tile), element), tile, tile::RoundMode::rne, false, false, false,
+  bool small = isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 8; // cannot show an overflow
+  return tile::CastOp::create(b, loc, tensor(shapeOf(tile), element), tile, tile::RoundMode::rne, small, false, false,
                               StringAttr());
 }
 

@@ -386,7 +386,8 @@ Value Emitter::castTo(Type target, bool saturate, tile::RoundMode round) {
   auto cast = tile::CastOp::create(k.b, k.loc, k.tensor(s.shape, target), in[0], tile::RoundMode::rne, false, false,
                                    false, StringAttr());
   cast.setUnsignedSrc(!isF && isU);
-  cast.setSat(saturate && target.getIntOrFloatBitWidth() <= 8);
+  // Types below 8 bits cannot show an overflow.
+  cast.setSat(target.getIntOrFloatBitWidth() < 8 || (saturate && target.getIntOrFloatBitWidth() == 8));
   if (isF && target.getIntOrFloatBitWidth() < type.getIntOrFloatBitWidth())
     cast.setRound(round);
   return k.convert(cast, computeType(target));

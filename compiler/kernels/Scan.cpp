@@ -70,8 +70,10 @@ BuildResult buildTopK(KernelRequest &r) {
   MLIRContext *context = r.region.getContext();
   RegionArgs args(r.region);
   Dims x = getDims(op.getX()), y = getDims(op.getValues());
-  int64_t axis = op.getAxis(), count = *constantOf(y[axis]);
+  int64_t axis = op.getAxis();
   AffineExpr length = x[axis];
+  // A k that is known at launch only: the whole row is sorted, the store keeps its first k.
+  int64_t count = constantOf(y[axis]).value_or(constantOf(length).value_or(1));
   Slabs slabs(context, x, axis);
   Plan plan = planFor(r, slabs.problem("topk", length, r));
   auto fixed = constantOf(length);

@@ -83,7 +83,7 @@ static BuildResult buildNdScatter(KernelRequest &r, ScatterNdOp op) {
            return {};
          });
   k.yield();
-  return finish(r, k, plan);
+  return finish(r, k, plan, computeType(elementOf(op.getX())));
 }
 
 namespace {
@@ -165,7 +165,7 @@ BuildResult ElementScatter::build() {
            return {};
          });
   k.yield();
-  return finish(r, k, plan);
+  return finish(r, k, plan, computeType(elementOf(op.getX())));
 }
 } // namespace
 

@@ -66,9 +66,11 @@ static std::string familyReason(Operation *op) {
       })
       .Case<ResizeOp>([](ResizeOp op) -> S { return needStaticDim(op.getIndices(), 1, "resize's number of taps"); })
       .Case<graph::TopKOp>([](graph::TopKOp op) -> S {
-        if (std::string why = needStaticDim(op.getValues(), op.getAxis(), "top-k's k"); !why.empty())
-          return why;
-        int64_t k = *constantOf(getDims(op.getValues())[op.getAxis()]);
+        auto fixed = constantOf(getDims(op.getValues())[op.getAxis()]),
+             length = constantOf(getDims(op.getX())[op.getAxis()]);
+        if (!fixed && !length)
+          return "top-k needs a static k or a static length of the row; give the model one of them";
+        int64_t k = fixed.value_or(length.value_or(0));
         return k <= kLargestK ? ""
                               : "top-k with k = " + std::to_string(k) + " exceeds the limit of " +
                                     std::to_string(kLargestK) + "; use a smaller k";
