@@ -35,6 +35,9 @@ std::vector<std::string> HandlerTable::lines() const {
 }
 
 void adze::registerAllHandlers(HandlerTable &table) {
+  registerAttentionHandlers(table);
+  registerGeneratedHandlers(table);
+  registerLossHandlers(table);
   registerMathHandlers(table);
   registerLogicHandlers(table);
   registerConstantHandlers(table);

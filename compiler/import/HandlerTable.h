@@ -37,6 +37,9 @@ private:
 };
 
 // One function a file under handlers/.
+void registerAttentionHandlers(HandlerTable &table);
+void registerGeneratedHandlers(HandlerTable &table);
+void registerLossHandlers(HandlerTable &table);
 void registerMathHandlers(HandlerTable &table);
 void registerLogicHandlers(HandlerTable &table);
 void registerConstantHandlers(HandlerTable &table);
