@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 #include <numeric>
 
@@ -194,11 +195,11 @@ private:
         for (Operation *user : work.pop_back_val().getUsers())
           if (Operation *top = loop.getBody()->findAncestorOpInBlock(*user); top && forward.insert(top).second)
             llvm::append_range(work, top->getResults());
-      llvm::SmallPtrSet<Operation *, 16> cycle;
+      llvm::SmallSetVector<Operation *, 16> cycle; // in a fixed order, so that the message is too
       work.push_back(loop.getYieldedValues()[i]);
       while (!work.empty()) {
         Operation *def = work.pop_back_val().getDefiningOp();
-        if (!def || def->getBlock() != loop.getBody() || !forward.contains(def) || !cycle.insert(def).second)
+        if (!def || def->getBlock() != loop.getBody() || !forward.contains(def) || !cycle.insert(def))
           continue;
         llvm::append_range(work, def->getOperands());
       }
