@@ -72,6 +72,8 @@ bool readsThrough(OpOperand &operand, Operation *view) {
     return true;
   if (!keepsRuns(view))
     return false;
+  if (isa<AttentionOp>(user))
+    return operand.getOperandNumber() < 3;
   return isa<MatmulOp>(user) || (isa<ReduceOp, SoftmaxOp, LayerNormOp>(user) && operand.getOperandNumber() == 0);
 }
 

@@ -14,7 +14,8 @@ using namespace graph;
 
 namespace {
 
-constexpr double kHides = -1e4; // a score below this never counts
+constexpr double kHides = -1e4;      // a score below this never counts
+constexpr int64_t kLongestRow = 512; // most elements of a head
 
 /// The parts of a spelled attention; q [.., S, D], k [.., T, D] (transposed where `transK`), v [.., T, DV].
 struct Parts {
@@ -101,6 +102,13 @@ std::optional<Parts> matchAttention(MatmulOp op, const Constants &constants) {
   for (Value x : {parts.q, parts.k, parts.v})
     if (tensorType(x).getRank() != rank || !isa<FloatType>(elementType(x)) || elementType(x) != elementType(parts.q))
       return std::nullopt;
+  // The kernel keeps whole rows of q, k and v on chip.
+  auto isRow = [](Value x, int64_t fromRight) {
+    std::optional<int64_t> size = constantOf(dimFromRight(x, fromRight));
+    return size && *size > 0 && *size <= kLongestRow;
+  };
+  if (!isRow(parts.q, 0) || !isRow(parts.v, parts.transV ? 1 : 0))
+    return std::nullopt;
   if (!sameBatch(parts.q, parts.k) || !sameBatch(parts.q, parts.v))
     return std::nullopt;
   if (parts.mask && elementType(parts.mask) != elementType(parts.q))

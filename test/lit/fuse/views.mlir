@@ -76,3 +76,17 @@ func.func @main(%x: tensor<4x4xf32>, %r: tensor<4x4xf32>) -> tensor<4x4xf32> {
   %2 = graph.add %0, %1 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
   return %2 : tensor<4x4xf32>
 }
+// -----
+// q, k and v of an attention are read through the move of the heads; the mask is not a row.
+// CHECK-LABEL: func.func @main
+// CHECK: graph.region "move"
+// CHECK: graph.region "attention"
+// CHECK-COUNT-2: graph.transpose
+// CHECK-NEXT: graph.attention
+func.func @main(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x4x8xf32>, %m: tensor<6x6xf32>) -> tensor<2x4x6x8xf32> {
+  %0 = graph.transpose %q {perm = array<i64: 0, 2, 1, 3>} : (tensor<2x6x4x8xf32>) -> tensor<2x4x6x8xf32>
+  %1 = graph.transpose %k {perm = array<i64: 0, 2, 1, 3>} : (tensor<2x6x4x8xf32>) -> tensor<2x4x6x8xf32>
+  %2 = graph.transpose %m {perm = array<i64: 1, 0>} : (tensor<6x6xf32>) -> tensor<6x6xf32>
+  %3 = graph.attention %0, %1, %1, %2 {scale = 1.0 : f32, causal = false} : (tensor<2x4x6x8xf32>, tensor<2x4x6x8xf32>, tensor<2x4x6x8xf32>, tensor<6x6xf32>) -> tensor<2x4x6x8xf32>
+  return %3 : tensor<2x4x6x8xf32>
+}

@@ -68,3 +68,15 @@ func.func @others(%q: tensor<2x6x8xf32>, %k: tensor<1x6x8xf32>, %v: tensor<2x6x3
   %5 = graph.matmul %4, %v {trans_a = false, trans_b = false} : (tensor<2x6x6xf32>, tensor<2x6x3xf32>) -> tensor<2x6x3xf32>
   return %2, %5 : tensor<2x6x3xf32>, tensor<2x6x3xf32>
 }
+// -----
+// Heads of a size that only the launch knows have no attention kernel.
+// CHECK-LABEL: func.func @dynamic_head
+// CHECK-NOT: graph.attention
+// CHECK: graph.softmax
+#q = affine_map<()[s0] -> (2, 6, s0)>
+func.func @dynamic_head(%q: tensor<2x6x?xf32, #q>) -> tensor<2x6x?xf32, #q> {
+  %0 = graph.matmul %q, %q {trans_a = false, trans_b = true} : (tensor<2x6x?xf32, #q>, tensor<2x6x?xf32, #q>) -> tensor<2x6x6xf32>
+  %1 = graph.softmax %0 {axis = 2 : i64, log = false} : (tensor<2x6x6xf32>) -> tensor<2x6x6xf32>
+  %2 = graph.matmul %1, %q {trans_a = false, trans_b = false} : (tensor<2x6x6xf32>, tensor<2x6x?xf32, #q>) -> tensor<2x6x?xf32, #q>
+  return %2 : tensor<2x6x?xf32, #q>
+}
