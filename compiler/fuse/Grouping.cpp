@@ -11,6 +11,8 @@ using namespace graph;
 //===-- order
 //------------------------------------------------------------------------------------------------------===//
 
+static constexpr unsigned kLastClass = 4;
+
 /// When several ops are ready, the lowest class goes first: checks and constants cost nothing, elementwise ops should
 /// follow their producer at once, an alias would otherwise stand between a producer and its elementwise consumer.
 static unsigned orderClass(Operation *op) {
@@ -32,25 +34,32 @@ void orderForFusion(Block &block) {
     number[&op] = ops.size();
     ops.push_back(&op);
   }
-  std::vector<unsigned> waiting(ops.size()), classes(ops.size());
-  using Ready = std::pair<unsigned, unsigned>; // class, number
+  // A host op that finds a symbol's value divides the block: dims of later ops may use the symbol without reading any
+  // result of the op.
+  std::vector<unsigned> waiting(ops.size()), parts(ops.size()), classes(ops.size());
+  unsigned part = 0;
+  using Ready = std::tuple<unsigned, unsigned, unsigned>; // part, class, number
   std::priority_queue<Ready, std::vector<Ready>, std::greater<Ready>> ready;
   for (auto [i, op] : llvm::enumerate(ops)) {
-    classes[i] = orderClass(op);
+    auto host = dyn_cast<HostOp>(op);
+    bool divides = host && !host.getDefines().empty();
+    parts[i] = part;
+    classes[i] = divides ? kLastClass : orderClass(op);
+    part += divides;
     for (Value v : op->getOperands())
       waiting[i] += v.getDefiningOp() != nullptr;
     if (waiting[i] == 0)
-      ready.push({classes[i], unsigned(i)});
+      ready.push({parts[i], classes[i], unsigned(i)});
   }
   Operation *end = block.getTerminator();
   while (!ready.empty()) {
-    Operation *op = ops[ready.top().second];
+    Operation *op = ops[std::get<2>(ready.top())];
     ready.pop();
     op->moveBefore(end);
     for (OpOperand &use : op->getUses()) { // an op that reads a value twice is listed twice, as it was counted
       auto it = number.find(use.getOwner());
       if (it != number.end() && --waiting[it->second] == 0)
-        ready.push({classes[it->second], it->second});
+        ready.push({parts[it->second], classes[it->second], it->second});
     }
   }
 }
