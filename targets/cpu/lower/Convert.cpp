@@ -296,7 +296,16 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
     }
   }
   if (round != RoundMode::rne) {
-    r = towards(v, r, to, round);
+    Value exact = v;
+    if (bitWidth(to) <= 8) { // never move past the largest value
+      double last = APFloat::getLargest(cast<FloatType>(to).getFloatSemantics()).convertToDouble();
+      for (double limit : {last, -last}) {
+        auto beyond = limit > 0 ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
+        Value edge = constLike(like, limit);
+        exact = arith::SelectOp::create(b, arith::CmpFOp::create(b, beyond, exact, edge), edge, exact);
+      }
+    }
+    r = towards(exact, r, to, round);
     if (!sat && bitWidth(to) <= 8) { // directed rounding overflows only beyond the last value in its direction
       double last = APFloat::getLargest(cast<FloatType>(to).getFloatSemantics()).convertToDouble();
       Value over = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, v, constLike(like, INFINITY));
@@ -308,21 +317,6 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
       r = arith::SelectOp::create(b, over, encodeSmall(outside, to, false), r);
       r = arith::SelectOp::create(b, under, encodeSmall(low, to, false), r);
     }
-  }
-  if (sat && bitWidth(to) > 8) { // clamp to the largest finite value; NaN stays
-    APFloat max = APFloat::getLargest(cast<FloatType>(to).getFloatSemantics());
-    Value top = constantOf(FloatAttr::get(to, max), to);
-    max.changeSign();
-    Value bottom = constantOf(FloatAttr::get(to, max), to);
-    Value inf = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, math::AbsFOp::create(b, widen(r, to)),
-                                      constLike(shapedLike(to.isF64() ? f64 : f32, like), INFINITY));
-    Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, v, constLike(like, 0.0));
-    Coord c;
-    if (auto vec = dyn_cast<VectorType>(like)) {
-      c.vdim = 0;
-      c.vl = vec.getDimSize(0);
-    }
-    r = arith::SelectOp::create(b, inf, arith::SelectOp::create(b, negative, splatTo(bottom, c), splatTo(top, c)), r);
   }
   return r;
 }

@@ -174,13 +174,28 @@ void Lowering::packB(DotTile &d) {
       if (static_cast<int>(i) != vdim)
         order.push_back(i);
     }
-    nest(bounds, order, vdim, c,
-         [&](const Coord &at) {
-           Coord to;
-           target(at, to);
-           storeBuffer(d.panel, to, dotElement(v, at, d.compute, d.op.getUnsignedB()));
-         },
-         {v});
+    auto copy = [&](const Coord &at) {
+      Coord to;
+      target(at, to);
+      storeBuffer(d.panel, to, dotElement(v, at, d.compute, d.op.getUnsignedB()));
+    };
+    if (load && views[load.getView()]->window && vdim >= 0) {
+      // Where a vector of pixels lies is worked out once for all channels.
+      unsigned kDim = lead + trans;
+      loop(cst(0), cst(lead ? type.getDimSize(0) : 1), 1, [&](Value batch) {
+        if (lead)
+          c.idx[0] = batch;
+        vectorLoop(bounds[vdim], vdim, c, [&](const Coord &pixels) {
+          loop(cst(0), d.kEnd ? d.kEnd : cst(d.k), 1, [&](Value k) {
+            Coord at = pixels;
+            at.idx[kDim] = k;
+            copy(at);
+          });
+        });
+      });
+      return;
+    }
+    nest(bounds, order, vdim, c, copy, {v});
   });
 }
 

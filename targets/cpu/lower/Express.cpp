@@ -189,8 +189,16 @@ Value Lowering::emitLoad(LoadOp op, const Coord &c) {
   SmallVector<bool, 6> checked(at.size(), false);
   if (!op.getInbounds())
     checked = checkedDims(op, op.getView(), op.getOffsets(), type.getShape(), at, c);
-  Access a = access(view, at, c.vl, checked, true);
-  return loadAccess(view, a, c, op.getPadAttr(), type.getElementType());
+  auto read = [&](bool oneRow) {
+    return loadAccess(view, access(view, at, c.vl, checked, oneRow), c, op.getPadAttr(), type.getElementType());
+  };
+  // Lanes of neighbouring pixels are neighbours in memory unless an output row ends between them.
+  if (!view.window || at[0].uniform() || at[0].vec || at[0].step != 1)
+    return read(false);
+  Value last = add(Value(arith::RemUIOp::create(b, at[0].base, view.out.back())), cst(c.vl));
+  Value fits = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, last, view.out.back());
+  return guardedValue(
+      fits, shaped(regType(type.getElementType()), c), [&] { return read(true); }, [&] { return read(false); });
 }
 
 Value Lowering::emitGather(GatherOp op, const Coord &c) {
@@ -217,7 +225,7 @@ Value Lowering::emitGather(GatherOp op, const Coord &c) {
   // In the element form the tile dim that stands for `dim` is only a position in the index tile.
   auto checked = checkedDims(op, op.getView(), op.getOffsets(), type.getShape(), at, c);
   checked[dim] = true;
-  Access a = access(view, at, c.vl, checked, true);
+  Access a = access(view, at, c.vl, checked);
   return loadAccess(view, a, c, op.getPadAttr(), type.getElementType());
 }
 

@@ -145,9 +145,10 @@ private:
   void bindView(tile::ViewOp op);
   void bindSubview(tile::SubviewOp op);
   void bindWindow(tile::WindowOp op);
-  Access access(const View &view, ArrayRef<Lanes> at, unsigned vl, ArrayRef<bool> checked, bool checkWindow);
+  Access access(const View &view, ArrayRef<Lanes> at, unsigned vl, ArrayRef<bool> checked, bool oneRow = false);
   void addPhysical(const View &view, ArrayRef<Lanes> at, unsigned vl, Access &out);
-  void addWindow(const View &view, ArrayRef<Lanes> at, unsigned vl, Access &out, ArrayRef<bool> checked);
+  /// `oneRow`: lanes of pixels do not cross the end of an output row.
+  void addWindow(const View &view, ArrayRef<Lanes> at, unsigned vl, Access &out, ArrayRef<bool> checked, bool oneRow);
   Value loadAccess(const View &view, const Access &a, const Coord &c, Attribute pad, Type element);
   void storeAccess(const View &view, const Access &a, const Coord &c, Value value, Value mask);
   SmallVector<Lanes, 6> viewLanes(ValueRange offsets, unsigned viewRank, unsigned tileRank, const Coord &c);

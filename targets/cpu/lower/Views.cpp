@@ -211,11 +211,11 @@ void Lowering::addPhysical(const View &view, ArrayRef<Lanes> at, unsigned vl, Ac
   }
 }
 
-Access Lowering::access(const View &view, ArrayRef<Lanes> at, unsigned vl, ArrayRef<bool> checked, bool) {
+Access Lowering::access(const View &view, ArrayRef<Lanes> at, unsigned vl, ArrayRef<bool> checked, bool oneRow) {
   Access a;
   a.base = cst(0);
   if (view.window) {
-    addWindow(view, at, vl, a, checked);
+    addWindow(view, at, vl, a, checked, oneRow);
     return a;
   }
   addPhysical(view, at, vl, a);
@@ -226,11 +226,22 @@ Access Lowering::access(const View &view, ArrayRef<Lanes> at, unsigned vl, Array
 }
 
 /// (pixel, taps.., c) -> (n, spatial.., c) of the source, with the checks that the padding needs.
-void Lowering::addWindow(const View &view, ArrayRef<Lanes> at, unsigned vl, Access &out, ArrayRef<bool> checked) {
+void Lowering::addWindow(const View &view, ArrayRef<Lanes> at, unsigned vl, Access &out, ArrayRef<bool> checked,
+                         bool oneRow) {
   WindowOp w = view.window;
   unsigned spatial = view.out.size();
   SmallVector<Lanes> source(spatial + 2);
   auto split = [&](const Lanes &l, Value by, bool rem) -> Lanes {
+    if (oneRow && l.step && !l.vec) { // only the innermost coordinate varies between lanes
+      Lanes u = {l.base, 0, {}};
+      auto c = getConstantIntValue(by);
+      if (c)
+        u = divLanes(u, *c, vl, rem);
+      else
+        u.base = rem ? Value(arith::RemUIOp::create(b, l.base, by)) : Value(arith::DivUIOp::create(b, l.base, by));
+      u.step = rem ? l.step : 0;
+      return u;
+    }
     if (auto c = getConstantIntValue(by); c && !(l.step == 1 && !l.vec))
       return divLanes(l, *c, vl, rem);
     if (l.uniform())
