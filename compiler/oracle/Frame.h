@@ -17,6 +17,8 @@ union Slot {
   int64_t *i;
 };
 
+struct Task;
+
 /// One thread's state.
 struct Frame {
   std::vector<Slot> slots;
@@ -27,6 +29,8 @@ struct Frame {
   std::vector<int64_t> intScratch;
   uint32_t program = 0;
   bool checkRaces = false;
+  Task *task = nullptr; ///< the process that runs on this frame (staged form only)
+  uint64_t unitOrderSeed = 0;
   std::string error; ///< not empty: stop
 
   double *f(unsigned s) { return slots[s].f; }
@@ -37,6 +41,8 @@ struct Frame {
     return scratch[which].data();
   }
 };
+
+struct StagedContext;
 
 using Step = std::function<void(Frame &)>;
 using Steps = std::vector<Step>;
@@ -91,8 +97,10 @@ public:
 
   bool isSwappable(mlir::Value yielded, mlir::Block &body) const;
 
-private:
   mlir::LogicalResult buildOp(mlir::Operation &op, Steps &steps);
+  std::shared_ptr<StagedContext> staged; ///< channels and processes of a staged kernel, shared by its builders
+
+private:
   std::vector<int64_t> counts;
   unsigned viewCount = 0;
   llvm::DenseMap<mlir::Value, Place> places;
@@ -122,6 +130,7 @@ bool buildCast(mlir::Operation &op, BuildContext &context);
 bool buildDot(mlir::Operation &op, BuildContext &context);
 bool buildReduction(mlir::Operation &op, BuildContext &context);
 bool buildControl(mlir::Operation &op, BuildContext &context);
+bool buildStaged(mlir::Operation &op, BuildContext &context);
 
 /// Extents before, at and after a dim of a row-major tile.
 struct Split3 {

@@ -63,7 +63,8 @@ LogicalResult Builder::buildOp(Operation &op, Steps &steps) {
   }
   BuildContext c{*this, steps};
   bool known = buildElementwise(op, c) || buildIndexMath(op, c) || buildMemory(op, c) || buildShape(op, c) ||
-               buildCast(op, c) || buildDot(op, c) || buildReduction(op, c) || buildControl(op, c);
+               buildCast(op, c) || buildDot(op, c) || buildReduction(op, c) || buildControl(op, c) ||
+               buildStaged(op, c);
   if (!known)
     return op.emitError() << "the interpreter cannot run '" << op.getName() << "': it is not an op of the kernel tier";
   return success(!c.bad);
@@ -292,6 +293,8 @@ FailureOr<std::unique_ptr<KernelProgram>> KernelProgram::create(tile::KernelOp k
   if (auto split = kernel.getSplit())
     impl->split = *split;
   impl->hasFinish = !kernel.getFinish().empty();
+  // The processes of a staged kernel have one set of channels.
+  impl->serial = kernel->walk([](tile::ProcessOp) { return WalkResult::interrupt(); }).wasInterrupted();
   kernel->walk([&](tile::ScatterOp scatter) {
     // Combining reads and writes one element: the host's threads would race.
     impl->serial |= scatter.getCombine() != tile::CombineKind::set && scatter.getCombine() != tile::CombineKind::unique;
@@ -428,6 +431,7 @@ LogicalResult KernelProgram::Impl::runAll(const Grid &grid, ArrayRef<int64_t> di
     std::unique_ptr<Frame> frame = builder.makeFrame();
     frame->buffers = &buffers;
     frame->checkRaces = options.checkRaces;
+    frame->unitOrderSeed = options.unitOrderSeed;
     for (const RegionProgram *program : {&body, &fold, &finish}) {
       for (auto [p, v] : llvm::zip(program->dims, dims))
         *frame->i(p.slot) = v;

@@ -20,6 +20,8 @@ struct InterpreterOptions {
   int64_t splitCount = 0;
   /// Debug: two programs that write one element, or one that reads what another wrote, are errors.
   bool checkRaces = false;
+  /// Staged kernels: the order in which processes take turns; no result bit depends on it.
+  uint64_t unitOrderSeed = 0;
   /// Debug: elements of `out` arguments that no program wrote are errors.
   bool checkUnwritten = false;
 };
