@@ -46,28 +46,40 @@ static AffineExpr groupOutputs(Operation *op) {
   return getDims(cast<ConvTransposeOp>(op).getW())[1];
 }
 
+/// With fewer channels than this a dot per tap is too shallow: all taps go into one, if that is not too deep.
+static constexpr int64_t kFewChannels = 16, kLargestMerge = 512;
+
 namespace {
 class ConvBuilder : WindowKernel {
 public:
   ConvBuilder(KernelRequest &r, Operation *op)
-      : WindowKernel(r, op->getResult(0), shapeOfConv(op), groupOutputs(op)), op(op), x(op->getOperand(0)),
+      : WindowKernel(r, op->getResult(0), shapeOfConv(op), groupOutputs(op)), x(op->getOperand(0)),
         w(op->getOperand(1)), bias(op->getNumOperands() > 2 ? op->getOperand(2) : Value()) {}
   BuildResult build();
 
 private:
   void describeWeights();
   bool pack();
+  /// Sum over this many products in one dot.
+  int64_t depth() const { return merged ? shape.taps() * BC : BC; }
+  /// Shape of a tile of weights in the order (taps..., c, f); without the taps unless merged.
+  SmallVector<int64_t> kernelTile() const {
+    SmallVector<int64_t> tile;
+    if (merged)
+      tile.append(shape.kernel.begin(), shape.kernel.end());
+    tile.append({BC, BF});
+    return tile;
+  }
   Value weightTile(ArrayRef<Value> taps, Value channel);
   Value inputTile(ArrayRef<Value> taps, Value channel);
   SmallVector<Value> step(Value t, ValueRange carried);
   void finishRegion(Type acc);
 
-  Operation *op;
   Value x, w, bias;
   PackSource weights; // logical (g, taps..., c, f)
   Plan plan;
   int64_t BF = 1, BP = 1, BC = 1;
-  bool swap = true, direct = false, transposeWeights = false;
+  bool swap = true, direct = false, merged = false, transposeWeights = false;
   SmallVector<Value> operands;
   tile::PackAttr packing;
   std::unique_ptr<KernelText> text;
@@ -116,7 +128,8 @@ bool ConvBuilder::pack() {
   return true;
 }
 
-/// [BC x BF] when packed or transposed conv, else [BF x BC]: the smaller stride goes last.
+/// [K x BF] when packed or transposed conv, else [BF x K]: the smaller stride goes last. K is BC, or all taps and
+/// channels when merged.
 Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
   KernelText &k = *text;
   Value g = groupGroup ? offsets[*groupGroup] : k.index(0);
@@ -129,7 +142,8 @@ Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
   if (packing) {
     at.append({channel, f});
     transposeWeights = true;
-    return k.load(k.packedView(*args.operand(w), extents, packing), at, {BC, BF}, {}, "w");
+    return k.reshape(k.load(k.packedView(*args.operand(w), extents, packing), at, kernelTile(), {}, "w"),
+                     {depth(), BF});
   }
   StridedView v;
   v.arg = *args.operand(w);
@@ -141,7 +155,19 @@ Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
   if (shape.transposed) {
     at.append({channel, f});
     transposeWeights = true;
-    return k.load(k.view(v), at, {BC, BF}, {}, "w", inbounds);
+    return k.reshape(k.load(k.view(v), at, kernelTile(), {}, "w", inbounds), {depth(), BF});
+  }
+  if (merged) { // (g, f, taps..., c)
+    v.extents.insert(v.extents.begin() + 1, v.extents.pop_back_val());
+    v.strides.insert(v.strides.begin() + 1, v.strides.pop_back_val());
+    SmallVector<int64_t> tile = {BF};
+    tile.append(shape.kernel.begin(), shape.kernel.end());
+    tile.push_back(BC);
+    SmallVector<Value> first(weights.extents.size(), k.index(0));
+    first[0] = g;
+    first[1] = f;
+    transposeWeights = false;
+    return k.reshape(k.load(k.view(v), first, tile, {}, "w", inbounds), {BF, depth()});
   }
   std::swap(v.extents[v.extents.size() - 1], v.extents[v.extents.size() - 2]);
   std::swap(v.strides[v.strides.size() - 1], v.strides[v.strides.size() - 2]);
@@ -150,9 +176,17 @@ Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
   return k.load(k.view(v), at, {BF, BC}, {}, "w", inbounds);
 }
 
-/// [BC x BP] in direct mode, else [BP x BC].
+/// [BC x BP] in direct mode, else [BP x K].
 Value ConvBuilder::inputTile(ArrayRef<Value> taps, Value channel) {
   KernelText &k = *text;
+  if (merged) {
+    SmallVector<Value> at(shape.spatial() + 2, k.index(0));
+    at[0] = pixel(k);
+    SmallVector<int64_t> tile = {BP};
+    tile.append(shape.kernel.begin(), shape.kernel.end());
+    tile.push_back(BC);
+    return k.reshape(k.load(windows, at, tile, {}, "x"), {BP, depth()});
+  }
   if (!direct)
     return loadTap(k, windows, taps, channel, BC);
   AffineExpr plane = product(context, shape.in);
@@ -188,7 +222,7 @@ SmallVector<Value> ConvBuilder::step(Value t, ValueRange carried) {
     basis.push_back(k.constant(n));
   basis.push_back(k.ceilDiv(shape.channels, BC));
   SmallVector<Value> index;
-  bool onlyChannels = shape.taps() == 1;
+  bool onlyChannels = shape.taps() == 1 || merged;
   if (onlyChannels)
     index.assign(shape.spatial(), k.index(0));
   else
@@ -239,9 +273,12 @@ BuildResult ConvBuilder::build() {
   analyse(plan.form == "row");
   swap = plan.param("swap", 1);
   direct = shape.isPointwise();
-  BF = tileSize(plan, "BF", 64, groups[channelGroup].extent);
+  BF = tileSize(plan, "BF", 64, groups[channelGroup].extent,
+                p.flags["pack_w"] ? packBlock(plan, "w", shape.spatial() + 2, shape.spatial() + 3) : 1);
   BP = tileSize(plan, "BP", 64, groups[pixelGroup].extent);
-  BC = tileSize(plan, "BC", 64, shape.channels);
+  int64_t channels = *constantOf(shape.channels);
+  merged = !direct && plan.param("merge", channels < kFewChannels && channels * shape.taps() <= kLargestMerge);
+  BC = merged ? channels : tileSize(plan, "BC", 64, shape.channels);
   if (p.flags["pack_w"])
     pack();
   Type element = elementOf(x);
@@ -257,7 +294,8 @@ BuildResult ConvBuilder::build() {
   enter(k);
   if (!direct)
     windows = window(k, *args.operand(x));
-  AffineExpr steps = product(context, {k.ceilDiv(shape.channels, BC), k.constant(shape.taps())});
+  AffineExpr steps =
+      merged ? k.constant(1) : product(context, {k.ceilDiv(shape.channels, BC), k.constant(shape.taps())});
   Value zero = k.zeros(swap ? ArrayRef<int64_t>{BF, BP} : ArrayRef<int64_t>{BP, BF}, accType);
   auto acc = k.loop("rsc", tile::LoopKind::reduce, k.index(0), k.dim(steps), 1, zero,
                     [&](Value t, ValueRange carried) { return step(t, carried); });

@@ -38,12 +38,18 @@ Extent extentOf(AffineExpr expr, const SymbolTable &symbols) {
   return e;
 }
 
-int64_t tileSize(const Plan &plan, StringRef name, int64_t otherwise, AffineExpr extent) {
+int64_t packBlock(const Plan &plan, const std::string &operand, unsigned dim, size_t rank) {
+  auto it = plan.packing.find(operand);
+  auto pack = it == plan.packing.end() ? tile::PackAttr() : dyn_cast<tile::PackAttr>(it->second);
+  return pack && pack.getBlocks().size() == rank ? pack.getBlocks()[dim] : 1;
+}
+
+int64_t tileSize(const Plan &plan, StringRef name, int64_t otherwise, AffineExpr extent, int64_t block) {
   int64_t size = std::max<int64_t>(1, plan.param(name.str(), otherwise));
   auto fixed = constantOf(extent);
   if (!fixed)
     return size;
-  int64_t granule = std::max<int64_t>(1, plan.param("granule", 1));
+  int64_t granule = std::max<int64_t>(block, plan.param("granule", 1));
   int64_t need = (std::max<int64_t>(*fixed, 1) + granule - 1) / granule * granule;
   return std::min(size, need);
 }

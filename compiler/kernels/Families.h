@@ -42,8 +42,11 @@ mlir::Type elementOf(mlir::Value v);
 
 Extent extentOf(mlir::AffineExpr expr, const graph::SymbolTable &symbols);
 inline Plan planFor(KernelRequest &r, const Problem &problem) { return r.target.plan(problem, r.archs); }
-/// The plan's size (or `otherwise`), clipped to a static extent that is smaller, rounded up to the plan's `granule`.
-int64_t tileSize(const Plan &plan, llvm::StringRef name, int64_t otherwise, mlir::AffineExpr extent);
+/// The plan's size (or `otherwise`), clipped to a static extent that is smaller, rounded up to the plan's `granule` or
+/// to `block` (of a packing), whichever is larger.
+int64_t tileSize(const Plan &plan, llvm::StringRef name, int64_t otherwise, mlir::AffineExpr extent, int64_t block = 1);
+/// Block of a logical dim of a plan's packing; 1 where there is none.
+int64_t packBlock(const Plan &plan, const std::string &operand, unsigned dim, size_t rank);
 /// Number of ops of the finish.
 int64_t finishSize(graph::RegionOp region);
 /// Product of the extents of groups.

@@ -177,8 +177,9 @@ void MatmulBuilder::choose() {
     form = "gemv";
   bool plain = form == "plain";
   BM = tileSize(plan, "BM", plain ? 64 : 4, groups[mg].extent);
-  BN = tileSize(plan, "BN", plain ? 128 : 64, groups[ng].extent);
-  BK = tileSize(plan, "BK", plain ? 256 : 16, groups[kg].extent);
+  bool packs = plain && p.flag("pack_b");
+  BN = tileSize(plan, "BN", plain ? 128 : 64, groups[ng].extent, packs ? packBlock(plan, "b", 1, 2) : 1);
+  BK = tileSize(plan, "BK", plain ? 256 : 16, groups[kg].extent, packs ? packBlock(plan, "b", 0, 2) : 1);
   split = std::max<int64_t>(1, plan.param("split", 1));
   if (p.flag("pack_b") && plain)
     pack();

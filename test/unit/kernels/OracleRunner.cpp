@@ -40,7 +40,8 @@ double worst(const HostTensor &want, const HostTensor &got) {
   double result = 0;
   size_t bytes = unpackedBytes(want.dtype);
   for (size_t i = 0; i * bytes < want.bytes.size(); ++i) {
-    double a = elementToDouble(want.dtype, &want.bytes[i * bytes]), b = elementToDouble(got.dtype, &got.bytes[i * bytes]);
+    double a = elementToDouble(want.dtype, &want.bytes[i * bytes]),
+           b = elementToDouble(got.dtype, &got.bytes[i * bytes]);
     if (a == b || (std::isnan(a) && std::isnan(b)))
       continue;
     double error = std::abs(a - b) / (1 + std::abs(a));
@@ -81,7 +82,9 @@ std::string judge(const std::string &folder, bool fuse, const std::string &plan)
   if (failed(buildKernels(module, target, {}, model->weights.get(), KernelOptions())) || failed(mlir::verify(module)))
     return "error build " + said;
   LogicalResult verified = success();
-  module.walk([&](tile::KernelOp kernel) { verified = success(succeeded(verified) && succeeded(verifyKernel(kernel, TileVerifyOptions{}))); });
+  module.walk([&](tile::KernelOp kernel) {
+    verified = success(succeeded(verified) && succeeded(verifyKernel(kernel, TileVerifyOptions{})));
+  });
   if (failed(verified))
     return "error verify " + said;
   std::vector<HostTensor> inputs, outputs;
