@@ -23,6 +23,12 @@ void GraphDialect::initialize() {
       >();
 }
 
+/// Setting a symbol is a write that nobody reads through SSA: the op must stay, and stay single.
+void HostOp::getEffects(llvm::SmallVectorImpl<mlir::MemoryEffects::EffectInstance> &effects) {
+  if (!getDefines().empty())
+    effects.emplace_back(mlir::MemoryEffects::Write::get());
+}
+
 bool isUnsigned(mlir::Type element) { return element.isUnsignedInteger(); }
 
 } // namespace adze::graph

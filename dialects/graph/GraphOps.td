@@ -360,7 +360,15 @@ def Graph_RnnOp : Graph_Op<"rnn", "opaque", "contraction", [AttrSizedOperandSegm
 }
 
 //===-- host and structure -----------------------------------------------------------------------------------------===//
-def Graph_HostOp : Graph_Op<"host", "opaque", "exact"> {
+// Not pure where it defines symbols: dims of other ops use them, which no SSA use shows.
+def Graph_HostOp : Op<Graph_Dialect, "host", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+                                              DeclareOpInterfaceMethods<GraphNodeInterface>]> {
+  let hasVerifier = 1;
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let extraClassDefinition = [{
+    ::adze::graph::FusionRole $cppClass::getFusionRole() { return ::adze::graph::FusionRole::opaque; }
+    ::adze::graph::AccuracyClass $cppClass::getAccuracyClass() { return ::adze::graph::AccuracyClass::exact; }
+  }];
   let summary = "an operation of the runtime's fixed host table (data-dependent extents); `defines`: symbols that it sets";
   let arguments = (ins Variadic<Graph_Tensor>:$xs, StrAttr:$op, DenseI64ArrayAttr:$attrs, DenseF64ArrayAttr:$fattrs,
                        DenseI64ArrayAttr:$defines);
