@@ -3,6 +3,7 @@
 #include "compiler/fuse/GraphFuse.h"
 #include "compiler/fuse/patterns/GraphRecognize.h"
 #include "compiler/kernels/Kernels.h"
+#include "compiler/oracle/GraphOracle.h"
 #include "compiler/pipeline/WritePackage.h"
 #include "compiler/plan/Planner.h"
 #include "compiler/support/NodeLoc.h"
@@ -28,6 +29,10 @@ void registerCompilerDialects(DialectRegistry &registry) {
 }
 
 namespace {
+
+/// Constants of more elements than this are computed by the package, not by the compiler: folding must not make a model
+/// larger or its compilation slower than running it.
+constexpr int64_t kMaxFoldedElements = 65536;
 
 /// Turns MLIR diagnostics of one compilation into errors of the sink: our own bugs, unless a kind was reported already.
 class DiagnosticsToErrors {
@@ -188,6 +193,10 @@ FailureOr<ImportedModel> importToGraph(MLIRContext &context, StringRef modelPath
   passes.addPass(createCSEPass());
   if (failed(passes.run(*model.module)))
     return failure();
+  step(options, "fold constants");
+  FailureOr<unsigned> folded = oracle::foldConstants(*model.module, *model.weights, kMaxFoldedElements);
+  if (failed(folded) || (*folded > 0 && failed(passes.run(*model.module))))
+    return failure();
   return model;
 }
 
@@ -254,23 +263,10 @@ LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<Tar
 //===-- the whole way
 //----------------------------------------------------------------------------------------------===//
 
-bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistry &registry,
-                  const CompileOptions &options, CompileReport &report, ErrorSink &errors) {
-  std::vector<Choice> choices;
-  if (!chooseTargets(registry, options, choices, errors))
-    return false;
-  DialectRegistry dialects;
-  registerCompilerDialects(dialects);
-  for (const Choice &c : choices)
-    c.target->registerDialects(dialects);
-  MLIRContext context(dialects);
-  context.loadAllAvailableDialects();
-  DiagnosticsToErrors diagnostics(context, errors);
-
-  FailureOr<ImportedModel> model = importToGraph(context, modelPath, options, errors);
-  if (failed(model) || cancelled(options))
-    return false;
-  ModuleOp graph = *model->module;
+static bool compileChoices(ImportedModel &model, StringRef outputPath, const TargetRegistry &registry,
+                           ArrayRef<Choice> choices, const CompileOptions &options, CompileReport &report,
+                           ErrorSink &errors) {
+  ModuleOp graph = *model.module;
   dump(options, 1, "graph", graph);
   checkSupport(graph, registry, options, errors);
   if (!errors.empty())
@@ -285,9 +281,9 @@ bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistr
     t.name = choice.target->name().str();
     t.module = graph.clone();
     step(options, "fuse and plan");
-    if (failed(graphToKernels(*t.module, *choice.target, choice.archs, *model->weights, options, &report)))
+    if (failed(graphToKernels(*t.module, *choice.target, choice.archs, *model.weights, options, &report)))
       return false;
-    FailureOr<exec::ProgramOp> program = planProgram(*t.module, choice.target->name(), *model->weights);
+    FailureOr<exec::ProgramOp> program = planProgram(*t.module, choice.target->name(), *model.weights);
     if (failed(program) || cancelled(options))
       return false;
     t.program = *program;
@@ -300,7 +296,36 @@ bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistr
   }
   report.json["targets"] = std::move(reports);
   step(options, "write package");
-  return writePackage(outputPath, graph, *model->weights, compiled, options, report, errors) && errors.empty();
+  return writePackage(outputPath, graph, *model.weights, compiled, options, report, errors) && errors.empty();
+}
+
+bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistry &registry,
+                  const CompileOptions &options, CompileReport &report, ErrorSink &errors) {
+  std::vector<Choice> choices;
+  if (!chooseTargets(registry, options, choices, errors))
+    return false;
+  DialectRegistry dialects;
+  registerCompilerDialects(dialects);
+  for (const Choice &c : choices)
+    c.target->registerDialects(dialects);
+  MLIRContext context(dialects,
+                      options.threads == 1 ? MLIRContext::Threading::DISABLED : MLIRContext::Threading::ENABLED);
+  context.loadAllAvailableDialects();
+  DiagnosticsToErrors diagnostics(context, errors);
+
+  FailureOr<ImportedModel> model = importToGraph(context, modelPath, options, errors);
+  if (failed(model) || cancelled(options))
+    return false;
+  return compileChoices(*model, outputPath, registry, choices, options, report, errors);
+}
+
+bool compileGraph(ImportedModel &model, StringRef outputPath, const TargetRegistry &registry,
+                  const CompileOptions &options, CompileReport &report, ErrorSink &errors) {
+  std::vector<Choice> choices;
+  if (!chooseTargets(registry, options, choices, errors))
+    return false;
+  DiagnosticsToErrors diagnostics(*model.module.get()->getContext(), errors);
+  return compileChoices(model, outputPath, registry, choices, options, report, errors);
 }
 
 } // namespace adze

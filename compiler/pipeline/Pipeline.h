@@ -65,6 +65,11 @@ mlir::LogicalResult graphToKernels(mlir::ModuleOp module, const Target &target, 
 bool compileModel(llvm::StringRef modelPath, llvm::StringRef outputPath, const TargetRegistry &targets,
                   const CompileOptions &options, CompileReport &report, ErrorSink &errors);
 
+/// The same from a graph that was imported already, or read back from a package. Its context must have the dialects of
+/// the compiler and of the targets loaded.
+bool compileGraph(ImportedModel &model, llvm::StringRef outputPath, const TargetRegistry &targets,
+                  const CompileOptions &options, CompileReport &report, ErrorSink &errors);
+
 /// The unfused graph and its weights from a package's debug section, for the oracle.
 mlir::FailureOr<ImportedModel> loadDebugGraph(mlir::MLIRContext &context, llvm::StringRef packagePath,
                                               ErrorSink &errors);

@@ -93,7 +93,7 @@ def difference(got, want, rtol, atol):
         mask = (1 << LOW_BITS[name]) - 1
         bits = want.view(np.uint8) & mask
         return None if ((got & mask) == bits).all() else f"{int(((got & mask) != bits).sum())} elements differ"
-    if want.dtype.kind == "V" or name.startswith(("bfloat", "float8", "float6")):
+    if want.dtype.kind == "V" or name.startswith(("bfloat", "float8_", "float6_")):
         if got.dtype.kind != "u" or got.dtype.itemsize != want.dtype.itemsize:
             return f"dtype {got.dtype}, expected the bits of {name}"
         got, want = got.view(want.dtype).astype(np.float32), want.astype(np.float32)

@@ -8,6 +8,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <sys/stat.h>
 
@@ -123,6 +124,7 @@ static int compile(const Flags &flags, Console &console) {
   if (scratch.path().empty())
     return cannotWrite(output, scratch.parent() + ": " + scratch.error(), console);
   std::string finished = scratch.path() + "/package.adze";
+  setenv("TMPDIR", scratch.path().c_str(), 1); // what the linker leaves when it is interrupted goes with it
   CompileReport report;
   if (int exit = compileTo(model, finished, *options, report, console))
     return exit;

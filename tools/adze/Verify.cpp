@@ -1,10 +1,12 @@
 // adze verify: does the device compute the model's numbers?
 #include "tools/adze/Engine.h"
 #include "tools/adze/Judge.h"
+#include "tools/adze/Oracle.h"
 #include "tools/adze/Verb.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
+#include <thread>
 
 using namespace adze;
 using namespace adze::cli;
@@ -63,14 +65,18 @@ static bool readTestData(const std::string &directory, const Engine &engine, std
   return true;
 }
 
-static int report(const std::vector<Verdict> &verdicts, const std::string &package, Console &console) {
+/// Prints the verdicts: first those of the model's `numOutputs` outputs, then those of inner nodes.
+static int report(const std::vector<Verdict> &verdicts, size_t numOutputs, const std::string &package,
+                  Console &console) {
   llvm::json::Array list;
   std::string text;
   const Verdict *worst = nullptr;
   for (const Verdict &verdict : verdicts) {
     list.push_back(toJSON(verdict));
     text += toText(verdict) + "\n";
-    if (!verdict.comparison.ok && !worst)
+    // The first inner node that differs says more than the output behind it.
+    bool inner = &verdict >= verdicts.data() + numOutputs;
+    if (!verdict.comparison.ok && (!worst || (inner && worst < verdicts.data() + numOutputs)))
       worst = &verdict;
   }
   if (console.json)
@@ -83,8 +89,9 @@ static int report(const std::vector<Verdict> &verdicts, const std::string &packa
     return kOk;
   bool json = std::exchange(console.json, false); // the result is printed already
   console.fail(kVerification, "the numbers differ from the reference", package,
-               "output '" + printable(worst->name) + "': " + worst->comparison.reason,
-               "--per-op names the first node that differs");
+               "'" + printable(worst->name) + "': " + worst->comparison.reason,
+               verdicts.size() > numOutputs ? "that is the first to differ; report it with the model"
+                                            : "--against=oracle --per-op names the first node that differs");
   console.json = json;
   return kVerification;
 }
@@ -103,7 +110,70 @@ static int verifyData(Engine &engine, const std::string &directory, Console &con
       verdicts.push_back(
           judge(cases.size() > 1 ? item.name + "/" + port.name : port.name, got, expected, ContractClass::network));
   }
-  return report(verdicts, engine.packagePath(), console);
+  return report(verdicts, verdicts.size(), engine.packagePath(), console);
+}
+
+/// Outputs of the oracle against those of the engine, which must have as many.
+static int againstOracle(Engine &engine, Oracle &oracle, llvm::ArrayRef<HostTensor> inputs,
+                         llvm::ArrayRef<std::string> names, unsigned threads, std::vector<Verdict> &verdicts,
+                         Console &console) {
+  std::vector<HostTensor> results, expected;
+  if (int exit = engine.run(inputs, results, console))
+    return exit;
+  if (int exit = oracle.run(inputs, threads, expected, console))
+    return exit;
+  if (results.size() != expected.size())
+    return console.fail(kInternal, "the oracle's outputs are not the package's", engine.packagePath(),
+                        std::to_string(expected.size()) + " against " + std::to_string(results.size()), "report this");
+  for (auto [index, got] : llvm::enumerate(results))
+    verdicts.push_back(judge(names[index], got, expected[index], ContractClass::network));
+  return kOk;
+}
+
+/// Compiles the graph anew, unfused and with every node's result as an output, and compares node by node.
+static int verifyNodes(Oracle &oracle, llvm::ArrayRef<HostTensor> inputs, const CompileOptions &compile,
+                       const SessionOptions &options, std::vector<Verdict> &verdicts, Console &console) {
+  TemporaryDirectory scratch;
+  if (scratch.path().empty())
+    return console.fail(kResource, "cannot make a temporary directory", scratch.parent(), scratch.error(),
+                        "set TMPDIR to a folder that can be written");
+  std::vector<std::string> names = oracle.exposeNodes();
+  std::string package = scratch.path() + "/nodes.adze";
+  if (int exit = oracle.compile(package, compile, console))
+    return exit;
+  int exit = kOk;
+  std::unique_ptr<Engine> engine = Engine::open(package, compile, options, console, exit);
+  if (!engine)
+    return exit;
+  std::vector<Verdict> all;
+  if ((exit = againstOracle(*engine, oracle, inputs, names, compile.threads ? compile.threads : 2, all, console)) !=
+      kOk)
+    return exit;
+  // In the order of the graph: the model's outputs, which come first, are judged by the fused run already.
+  size_t own = verdicts.size();
+  verdicts.insert(verdicts.end(), std::make_move_iterator(all.begin() + static_cast<long>(own)),
+                  std::make_move_iterator(all.end()));
+  return kOk;
+}
+
+static int verifyOracle(Engine &engine, const Flags &flags, const CompileOptions &compile,
+                        const SessionOptions &options, uint64_t seed, Console &console) {
+  int exit = kOk;
+  std::unique_ptr<Oracle> oracle = Oracle::open(engine.packagePath(), console, exit);
+  std::vector<HostTensor> inputs;
+  if (!oracle || !readInputs(flags, engine, compile, {true, seed}, inputs, console, exit))
+    return exit;
+  std::vector<std::string> names;
+  for (const Port &port : engine.outputs())
+    names.push_back(port.name);
+  std::vector<Verdict> verdicts;
+  unsigned threads = compile.threads ? compile.threads : std::max(1u, std::thread::hardware_concurrency());
+  if ((exit = againstOracle(engine, *oracle, inputs, names, threads, verdicts, console)) != kOk)
+    return exit;
+  if (flags.has("--per-op"))
+    if ((exit = verifyNodes(*oracle, inputs, compile, options, verdicts, console)) != kOk)
+      return exit;
+  return report(verdicts, names.size(), engine.packagePath(), console);
 }
 
 static int verify(const Flags &flags, Console &console) {
@@ -113,10 +183,14 @@ static int verify(const Flags &flags, Console &console) {
   if (!compile || !options || !seed)
     return kUsage;
   std::string against = flags.value("--against", "oracle");
+  if (against != "oracle" && flags.has("--per-op"))
+    return console.usage("--per-op needs the oracle", "test data holds no values of inner nodes", "--against=oracle");
   int exit = kOk;
   std::unique_ptr<Engine> engine = Engine::open(flags.positional[0], *compile, *options, console, exit);
   if (!engine)
     return exit;
+  if (against == "oracle")
+    return verifyOracle(*engine, flags, *compile, *options, static_cast<uint64_t>(*seed), console);
   return verifyData(*engine, against, console);
 }
 
@@ -127,17 +201,18 @@ Verb adze::cli::verifyVerb() {
       {"--per-op", nullptr, "compare node by node and name the first that differs"},
       kFormatFlag,
   };
-  return {
-      "verify",
-      "compares a package's numbers with the model's",
-      "PACKAGE|MODEL.onnx",
-      1,
-      1,
-      joinFlags({own, inputFlags(), sessionFlags(), compileFlags()}),
-      {"adze verify model.adze --against=oracle --per-op",
-       "adze verify model.adze --against=test_data_set_0           input_0.pb, ..., output_0.pb, ...",
-       "adze verify model.onnx --random-seed=5 --format=json"},
-      verify,
-      "Limits are those of the class `network` in docs/numeric-contract.md, with --per-op those of each node's class.\n"
-      "Inputs that are not given are random. Exit status 7: the numbers differ.\n"};
+  return {"verify",
+          "compares a package's numbers with the model's",
+          "PACKAGE|MODEL.onnx",
+          1,
+          1,
+          joinFlags({own, inputFlags(), sessionFlags(), compileFlags()}),
+          {"adze verify model.adze --against=oracle --per-op",
+           "adze verify model.adze --against=test_data_set_0           input_0.pb, ..., output_0.pb, ...",
+           "adze verify model.onnx --random-seed=5 --format=json"},
+          verify,
+          "Limits are those of the class `network` in docs/numeric-contract.md. --per-op compiles the graph again, "
+          "unfused, with\n"
+          "every node's result as an output: errors of earlier nodes are part of a later one's.\n"
+          "Inputs that are not given are random. Exit status 7: the numbers differ.\n"};
 }

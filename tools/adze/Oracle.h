@@ -1,0 +1,30 @@
+// The model's own numbers: the unfused graph of a package on the interpreter.
+#pragma once
+#include "compiler/pipeline/Pipeline.h"
+#include "tools/adze/Engine.h"
+
+namespace adze::cli {
+
+class Oracle {
+public:
+  /// Reads the debug graph of a package. Null on failure, with `exit` set and the error printed.
+  static std::unique_ptr<Oracle> open(const std::string &package, Console &console, int &exit);
+
+  /// The values of the graph's outputs. Returns the exit status.
+  int run(llvm::ArrayRef<HostTensor> inputs, unsigned threads, std::vector<HostTensor> &outputs, Console &console);
+
+  /// Makes the result of every node an output of the graph, behind the model's own; returns the names of all outputs.
+  std::vector<std::string> exposeNodes();
+
+  /// Compiles the graph as it is now, without fusion, to `package`. Returns the exit status.
+  int compile(const std::string &package, const CompileOptions &options, Console &console);
+
+private:
+  Oracle() = default;
+  std::string name;
+  TargetRegistry targets;
+  std::unique_ptr<mlir::MLIRContext> context;
+  ImportedModel model;
+};
+
+} // namespace adze::cli
