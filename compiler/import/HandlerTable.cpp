@@ -41,6 +41,8 @@ void adze::registerAllHandlers(HandlerTable &table) {
   registerMathHandlers(table);
   registerLogicHandlers(table);
   registerConstantHandlers(table);
+  registerQuantizeHandlers(table);
+  registerRecurrentHandlers(table);
   registerShapeHandlers(table);
   registerMovementHandlers(table);
   registerReductionHandlers(table);

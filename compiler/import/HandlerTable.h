@@ -43,6 +43,8 @@ void registerLossHandlers(HandlerTable &table);
 void registerMathHandlers(HandlerTable &table);
 void registerLogicHandlers(HandlerTable &table);
 void registerConstantHandlers(HandlerTable &table);
+void registerQuantizeHandlers(HandlerTable &table);
+void registerRecurrentHandlers(HandlerTable &table);
 void registerShapeHandlers(HandlerTable &table);
 void registerMovementHandlers(HandlerTable &table);
 void registerReductionHandlers(HandlerTable &table);

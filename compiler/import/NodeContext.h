@@ -1,9 +1,9 @@
 // What an import handler works with: the operands, attributes and outputs of one ONNX node, and the means to build
 // graph operations and to refuse. All methods are safe after a failure: values are then null and nothing is built.
 #pragma once
-#include "compiler/support/ElementTypes.h"
 #include "compiler/import/ImportedValue.h"
 #include "compiler/import/Symbolic.h"
+#include "compiler/support/ElementTypes.h"
 #include "compiler/support/Status.h"
 #include "dialects/graph/GraphDialect.h"
 #include "llvm/ADT/Twine.h"
@@ -112,7 +112,13 @@ public:
   /// Builds an operation with several results, of the types given; empty after a failure.
   template <typename Op, typename... Args>
   llvm::SmallVector<mlir::Value> createMany(mlir::TypeRange types, Args &&...args) {
-    if (failed() || anyNull(args...))
+    return anyNull(args...) ? llvm::SmallVector<mlir::Value>()
+                            : createManyOptional<Op>(types, std::forward<Args>(args)...);
+  }
+  /// The same with optional operands, which may be null.
+  template <typename Op, typename... Args>
+  llvm::SmallVector<mlir::Value> createManyOptional(mlir::TypeRange types, Args &&...args) {
+    if (failed())
       return {};
     mlir::OperationState state(loc(), Op::getOperationName());
     Op::build(builder(), state, types, std::forward<Args>(args)...);
