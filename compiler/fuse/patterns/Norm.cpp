@@ -1,6 +1,7 @@
 // Layer normalisation (Ba et al. 2016) and RMS normalisation (Zhang and Sennrich 2019) from their primitive spellings.
 #include "compiler/fuse/patterns/Match.h"
 #include "compiler/fuse/patterns/Patterns.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -22,6 +23,9 @@ std::optional<int64_t> trailingAxis(ArrayRef<int64_t> axes, int64_t rank) {
   return trailing ? std::optional<int64_t>(axis) : std::nullopt;
 }
 
+/// 1/n as f32 holds it; tighter than other constants, so that 1/(n - 1) of a long row is not taken for it.
+bool isInverse(double c, int64_t n) { return std::abs(c * double(n) - 1) <= 2e-6; }
+
 /// v = mean(x): as a mean, or as a sum divided by the number of elements.
 std::optional<Mean> matchMean(Value v, const Constants &constants) {
   Product product = flattenProduct(v, constants);
@@ -37,7 +41,7 @@ std::optional<Mean> matchMean(Value v, const Constants &constants) {
   if (reduce.getKind() == ReduceKind::mean && product.coefficient == 1)
     return Mean{reduce.getX(), *axis};
   std::optional<int64_t> count = constantOf(graph::product(v.getContext(), ArrayRef(dims).drop_front(*axis)));
-  if (reduce.getKind() == ReduceKind::sum && count && *count > 0 && nearly(product.coefficient, 1.0 / double(*count)))
+  if (reduce.getKind() == ReduceKind::sum && count && *count > 0 && isInverse(product.coefficient, *count))
     return Mean{reduce.getX(), *axis};
   return std::nullopt;
 }

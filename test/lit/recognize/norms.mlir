@@ -134,3 +134,21 @@ func.func @not_softmax(%x: tensor<8x8xf32>) -> tensor<8x8xf32> {
   %4 = graph.div %2, %3 : (tensor<8x8xf32>, tensor<1x8xf32>) -> tensor<8x8xf32>
   return %4 : tensor<8x8xf32>
 }
+// -----
+// The unbiased variance divides by n - 1, here nearly n: another function.
+// CHECK-LABEL: func.func @unbiased
+// CHECK-NOT: graph.layer_norm
+// CHECK: return
+func.func @unbiased(%x: tensor<2x20000xf32>) -> tensor<2x20000xf32> {
+  %n1 = graph.constant {value = dense<5.000250e-05> : tensor<f32>} : () -> tensor<f32>
+  %eps = graph.constant {value = dense<1.0e-6> : tensor<f32>} : () -> tensor<f32>
+  %0 = graph.reduce %x {axes = array<i64: 1>, kind = #graph<reduce_kind mean>} : (tensor<2x20000xf32>) -> tensor<2x1xf32>
+  %1 = graph.sub %x, %0 : (tensor<2x20000xf32>, tensor<2x1xf32>) -> tensor<2x20000xf32>
+  %2 = graph.mul %1, %1 : (tensor<2x20000xf32>, tensor<2x20000xf32>) -> tensor<2x20000xf32>
+  %3 = graph.reduce %2 {axes = array<i64: 1>, kind = #graph<reduce_kind sum>} : (tensor<2x20000xf32>) -> tensor<2x1xf32>
+  %4 = graph.mul %3, %n1 : (tensor<2x1xf32>, tensor<f32>) -> tensor<2x1xf32>
+  %5 = graph.add %4, %eps : (tensor<2x1xf32>, tensor<f32>) -> tensor<2x1xf32>
+  %6 = graph.sqrt %5 : (tensor<2x1xf32>) -> tensor<2x1xf32>
+  %7 = graph.div %1, %6 : (tensor<2x20000xf32>, tensor<2x1xf32>) -> tensor<2x20000xf32>
+  return %7 : tensor<2x20000xf32>
+}
