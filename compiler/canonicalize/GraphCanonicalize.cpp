@@ -15,8 +15,8 @@ void rewriteGreedily(ModuleOp module, RewritePatternSet &&patterns) {
   module.walk([&](Operation *) { ++ops; });
   GreedyRewriteConfig config;
   config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
-  // Every rewrite shrinks the graph or moves a view towards its end. The bound turns a cycle between two patterns, which
-  // would be a bug, into a missed rewrite: whatever the driver leaves is a correct graph.
+  // Every rewrite shrinks the graph or moves a view towards its end. The bound turns a cycle between two patterns,
+  // which would be a bug, into a missed rewrite: whatever the driver leaves is a correct graph.
   config.setMaxNumRewrites(50 * ops + 1000);
   (void)applyPatternsGreedily(module, std::move(patterns), config);
 }

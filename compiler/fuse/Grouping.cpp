@@ -8,8 +8,7 @@ using namespace mlir;
 namespace adze {
 using namespace graph;
 
-//===-- order
-//------------------------------------------------------------------------------------------------------===//
+//===-- order ----------------------------------------------------------------------------------------------------===//
 
 static constexpr unsigned kLastClass = 4;
 
@@ -64,8 +63,7 @@ void orderForFusion(Block &block) {
   }
 }
 
-//===-- reports
-//----------------------------------------------------------------------------------------------------===//
+//===-- reports --------------------------------------------------------------------------------------------------===//
 
 std::string describeOp(Operation *op) {
   std::string text = op->getName().getStringRef().str(), nodes = nodesText(op->getLoc());
@@ -81,8 +79,7 @@ void Grouping::cut(unsigned producer, Operation *consumer, const Twine &reason) 
     report->cuts.push_back({describeOp(group.ops.back()), describeOp(consumer), std::move(text)});
 }
 
-//===-- grouping
-//---------------------------------------------------------------------------------------------------===//
+//===-- grouping -------------------------------------------------------------------------------------------------===//
 
 Grouping::Grouping(Block &block, const FuseOptions &options, FuseReport *report) : options(options), report(report) {
   for (Operation &op : block) {

@@ -169,8 +169,7 @@ LogicalResult checkAxes(Inference &in, ArrayRef<int64_t> axes, int64_t rank) {
   }                                                                                                                    \
   static LogicalResult infer##OP(Inference &in, OP::Adaptor op)
 
-//===-- elementwise
-//------------------------------------------------------------------------------------------------===//
+//===-- elementwise ----------------------------------------------------------------------------------------------===//
 #define ADZE_UNARY(OP, FLOAT, BOOL)                                                                                    \
   ADZE_INFER(OP) { return inferUnary(in, op.getX(), FLOAT, BOOL); }
 ADZE_UNARY(NegOp, false, false)
@@ -251,8 +250,7 @@ ADZE_INFER(SelectOp) {
   return in.yield(*dims, in.elementOf(op.getA()));
 }
 
-//===-- views and data movement
-//------------------------------------------------------------------------------------===//
+//===-- views and data movement ----------------------------------------------------------------------------------===//
 ADZE_INFER(TransposeOp) {
   Dims x = getDims(op.getX()), y;
   ArrayRef<int64_t> perm = op.getPerm();
@@ -368,8 +366,7 @@ ADZE_INFER(ScatterNdOp) {
   return in.yield(in.typeOf(op.getX()));
 }
 
-//===-- reductions and scans
-//---------------------------------------------------------------------------------------===//
+//===-- reductions and scans -------------------------------------------------------------------------------------===//
 ADZE_INFER(ReduceOp) {
   Dims y = getDims(op.getX());
   if (failed(checkAxes(in, op.getAxes(), y.size())))
@@ -423,8 +420,7 @@ ADZE_INFER(ScanOp) {
   return in.yield(in.typeOf(op.getX()));
 }
 
-//===-- contractions and windows
-//-----------------------------------------------------------------------------------===//
+//===-- contractions and windows ---------------------------------------------------------------------------------===//
 ADZE_INFER(MatmulOp) {
   Value a = op.getA(), b = op.getB();
   if (failed(in.wantRankAtLeast(a, 2, "a")) || failed(in.wantRankAtLeast(b, 2, "b")) ||

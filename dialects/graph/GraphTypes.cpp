@@ -182,8 +182,7 @@ std::string typeText(RankedTensorType type, ModuleOp module) {
   return text;
 }
 
-//===-- symbols
-//----------------------------------------------------------------------------------------------------===//
+//===-- symbols --------------------------------------------------------------------------------------------------===//
 
 static constexpr StringLiteral kKinds[] = {"input_dim", "input_value", "derived", "data"};
 static constexpr StringLiteral kOps[] = {"expr", "min", "max", "select", "truncdiv", "eq", "lt"};

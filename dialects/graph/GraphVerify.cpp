@@ -59,8 +59,7 @@ LogicalResult checkEqualDim(Operation *op, AffineExpr a, AffineExpr b, const Twi
 
 } // namespace
 
-//===-- constants and indices
-//--------------------------------------------------------------------------------------===//
+//===-- constants and indices ------------------------------------------------------------------------------------===//
 LogicalResult WeightOp::verify() {
   if (getIdAttr().getInt() < 0)
     return emitOpError("id must not be negative, got ") << getIdAttr().getInt();
@@ -90,8 +89,7 @@ LogicalResult IotaOp::verify() { return checkAxis(*this, getAxis(), rankOf(getY(
 
 LogicalResult CheckOp::verify() { return checkExprMap(*this, getExprs(), 2, "exprs"); }
 
-//===-- conversions and views
-//--------------------------------------------------------------------------------------===//
+//===-- conversions and views ------------------------------------------------------------------------------------===//
 LogicalResult CastOp::verify() { return checkSameDims(*this, getX(), getY(), "operand and result"); }
 
 LogicalResult BitcastOp::verify() {
@@ -175,8 +173,7 @@ LogicalResult ResizeOp::verify() {
   return success();
 }
 
-//===-- selection and windows
-//--------------------------------------------------------------------------------------===//
+//===-- selection and windows ------------------------------------------------------------------------------------===//
 LogicalResult TopKOp::verify() {
   Dims x = getDims(getX()), y = getDims(getValues());
   if (failed(checkAxis(*this, getAxis(), x.size())) || failed(checkSameElement(*this, getX(), getValues())) ||
@@ -249,8 +246,7 @@ LogicalResult RnnOp::verify() {
   return success();
 }
 
-//===-- host and structure
-//-----------------------------------------------------------------------------------------===//
+//===-- host and structure ---------------------------------------------------------------------------------------===//
 LogicalResult HostOp::verify() {
   if (getOp().empty())
     return emitOpError("op names an entry of the host table and must not be empty");
