@@ -293,6 +293,38 @@ TEST(Import, VariadicOperandsMustBePresent) {
   EXPECT_TRUE(result.says("required input 1 is absent")) << result.sink.text();
 }
 
+TEST(Import, QuantisationRoundsThenClamps) {
+  ModelBuilder m(19);
+  m.input("x", 1, {2}).floats("s", {}, {0.5f}).output("y", 3);
+  auto *zero = m.model.mutable_graph()->add_initializer();
+  zero->set_name("z");
+  zero->set_data_type(3);
+  zero->add_int32_data(1);
+  m.node("QuantizeLinear", {"x", "s", "z"}, {"y"});
+  Imported result(m);
+  ASSERT_TRUE(result.module) << result.sink.text();
+  size_t round = result.text.find("graph.round"), clamp = result.text.find("graph.min");
+  EXPECT_LT(round, clamp) << result.text;
+  EXPECT_TRUE(result.has("-1.280000e+02") && result.has("1.270000e+02")) << result.text;
+}
+
+TEST(Import, RecurrentNetworksBecomeOneOperationADirection) {
+  ModelBuilder m(14);
+  m.input("x", 1, {"time", 2, 3}).input("w", 1, {2, 16, 3}).input("r", 1, {2, 16, 4}).output("y");
+  auto &n = m.node("LSTM", {"x", "w", "r"}, {"y"});
+  auto &a = *n.add_attribute();
+  a.set_name("direction");
+  a.set_type(onnx::AttributeProto::STRING);
+  a.set_s("bidirectional");
+  Imported result(m);
+  ASSERT_TRUE(result.module) << result.sink.text();
+  int count = 0;
+  result.module->walk([&](graph::RnnOp op) { count += 1 + op.getReverse(); });
+  EXPECT_EQ(3, count) << "one forward, one reverse";
+  a.set_s("sideways");
+  EXPECT_EQ(3, Imported(m).sink.exitCode());
+}
+
 TEST(Import, CastsToFloatsRoundToNearest) {
   ModelBuilder m;
   m.input("x", 1, {2}).output("y", 10).output("z", 6);
