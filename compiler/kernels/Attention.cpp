@@ -79,8 +79,8 @@ Value AttentionBuilder::loadTile(Value v, ArrayRef<unsigned> dims, ArrayRef<unsi
     access.push_back({zero, {{d, one}}});
   Frame f = frame(tiled, key);
   RegionEval eval(*text, args, r.options, f);
-  if (auto arg = args.operand(v))
-    return text->broadcast(eval.load(*arg, getDims(v), access, {}, tag), f.shape());
+  if (auto leaf = leafOf(v, access, args))
+    return text->broadcast(eval.load(leaf->arg, getDims(leaf->value), leaf->access, {}, tag), f.shape());
   return text->broadcast(eval.evaluateStored(v, access), f.shape());
 }
 

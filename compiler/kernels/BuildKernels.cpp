@@ -68,6 +68,23 @@ RegionOp wrapOp(Operation *op) {
   return region;
 }
 
+/// Builders read an anchor's operands from memory: constants among them become operands of the region. The value of a
+/// pad stays, where it becomes the pad of a load.
+void hoistConstants(RegionOp region) {
+  Operation *anchor = anchorOf(region);
+  if (!anchor)
+    return;
+  OpBuilder b(region);
+  for (OpOperand &operand : anchor->getOpOperands()) {
+    auto constant = operand.get().getDefiningOp<ConstantOp>();
+    if (!constant || (isa<PadOp>(anchor) && operand.getOperandNumber() == 1))
+      continue;
+    Value outside = b.clone(*constant)->getResult(0);
+    region->insertOperands(region->getNumOperands(), outside);
+    operand.set(region.getBody().front().addArgument(outside.getType(), constant.getLoc()));
+  }
+}
+
 /// Gives every kernel its final name and drops those that are equal to an earlier one.
 class KernelPool {
 public:
@@ -123,6 +140,7 @@ LogicalResult buildKernels(ModuleOp module, const Target &target, ArrayRef<Targe
       continue;
     }
     RegionOp region = isa<RegionOp>(op) ? cast<RegionOp>(op) : wrapOp(&op);
+    hoistConstants(region);
     KernelRequest request{region, symbols, target, archs, options, weights, &packed};
     Builder builder = builderOf(region);
     if (!builder) {

@@ -79,7 +79,8 @@ void MatmulBuilder::analyse() {
   collectAccesses(op.getB(), accessB, args, space);
   collectResults(r.region, args, identityAccess(context, rank), space, {op.getY()});
 
-  LinearAccess la = linearize(context, a, accessA, rank + 1), lb = linearize(context, b, accessB, rank + 1);
+  LinearAccess la = memoryAccess(op.getA(), accessA, args, rank + 1),
+               lb = memoryAccess(op.getB(), accessB, args, rank + 1);
   std::optional<Group> gm, gn, gk;
   for (const Group &g : space.merge()) {
     if (g.first == kd)
@@ -108,7 +109,7 @@ void MatmulBuilder::analyse() {
   aK = groupStride(la, groups[kg]);
   bK = groupStride(lb, groups[kg]);
   bN = groupStride(lb, groups[ng]);
-  bool leafA = args.operand(op.getA()).has_value(), leafB = args.operand(op.getB()).has_value();
+  bool leafA = leafOf(op.getA(), accessA, args).has_value(), leafB = leafOf(op.getB(), accessB, args).has_value();
   transA = leafA && isConstant(aM, 1) && !isConstant(aK, 1);
   transB = leafB && isConstant(bK, 1) && !isConstant(bN, 1);
   Type element = elementOf(op.getA());
@@ -203,8 +204,8 @@ Frame MatmulBuilder::frame(ArrayRef<unsigned> tiled, Value k) const {
 Value MatmulBuilder::operandTile(Value v, const Access &access, Frame f, bool isA) {
   RegionEval eval(*text, args, r.options, f);
   KernelText &k = *text;
-  if (auto arg = args.operand(v))
-    return k.broadcast(eval.load(*arg, getDims(v), access, {}, isA ? "a" : "b"), f.shape());
+  if (auto leaf = leafOf(v, access, args))
+    return k.broadcast(eval.load(leaf->arg, getDims(leaf->value), leaf->access, {}, isA ? "a" : "b"), f.shape());
   Value tile = k.broadcast(eval.evaluateStored(v, access), f.shape());
   auto depth = constantOf(groups[kg].extent);
   if (depth && *depth % BK == 0)

@@ -11,7 +11,6 @@ static Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getE
 static ArrayRef<int64_t> shapeOf(Value v) { return cast<RankedTensorType>(v.getType()).getShape(); }
 
 //===-- arguments
-//--------------------------------------------------------------------------------------------------===//
 
 std::optional<unsigned> RegionArgs::operand(Value v) const {
   auto arg = dyn_cast<BlockArgument>(v);
@@ -29,7 +28,6 @@ void RegionArgs::declare(KernelText &k) const {
 }
 
 //===-- analysis
-//---------------------------------------------------------------------------------------------------===//
 
 static Access operandAccess(Operation *op, Value operand, const Access &access) {
   return broadcastAccess(getDims(operand), getDims(op->getResult(0)), access);
@@ -65,8 +63,24 @@ void collectAccesses(Value v, const Access &access, const RegionArgs &args, Spac
     collectAccesses(operand, operandAccess(op, operand, access), args, space, bound);
 }
 
+std::optional<Leaf> leafOf(Value v, const Access &access, const RegionArgs &args) {
+  if (std::optional<unsigned> arg = args.operand(v))
+    return Leaf{*arg, v, access};
+  Operation *op = v.getDefiningOp();
+  if (!op)
+    return std::nullopt;
+  if (std::optional<Access> x = throughView(op, access))
+    return leafOf(op->getOperand(0), *x, args);
+  return std::nullopt;
+}
+
+LinearAccess memoryAccess(Value v, const Access &access, const RegionArgs &args, size_t iterationDims) {
+  if (std::optional<Leaf> leaf = leafOf(v, access, args))
+    return linearize(v.getContext(), getDims(leaf->value), leaf->access, iterationDims);
+  return linearize(v.getContext(), getDims(v), access, iterationDims);
+}
+
 //===-- memory
-//-----------------------------------------------------------------------------------------------------===//
 
 RegionEval::Window RegionEval::window(unsigned arg, const LinearAccess &access) {
   Window w;
@@ -151,7 +165,6 @@ void RegionEval::store(Value tile, Type element, unsigned arg, ArrayRef<AffineEx
 }
 
 //===-- evaluation
-//-------------------------------------------------------------------------------------------------===//
 
 Value RegionEval::position(const DimIndex &index, Type type) {
   SmallVector<int64_t> ones(frame.tileDims.size(), 1);
@@ -266,7 +279,6 @@ Value RegionEval::evaluateBatchNorm(BatchNormOp op, const Access &access) {
 }
 
 //===-- results
-//----------------------------------------------------------------------------------------------------===//
 
 void storeResults(RegionOp region, RegionEval &eval, const RegionArgs &args, const Access &access) {
   auto yield = cast<YieldOp>(region.getBody().front().getTerminator());

@@ -47,6 +47,17 @@ private:
   mutable graph::RegionOp region;
 };
 
+/// An operand of the region, seen through views.
+struct Leaf {
+  unsigned arg;
+  mlir::Value value;
+  Access access;
+};
+/// The operand that `v` (accessed by `access`) is, directly or through transposes, slices and broadcasts.
+std::optional<Leaf> leafOf(mlir::Value v, const Access &access, const RegionArgs &args);
+/// Strides of `v` in memory: of the operand that it is, or as if it were stored by itself.
+LinearAccess memoryAccess(mlir::Value v, const Access &access, const RegionArgs &args, size_t iterationDims);
+
 /// Records every memory access that evaluating `v` makes. Values in `bound` are not followed.
 void collectAccesses(mlir::Value v, const Access &access, const RegionArgs &args, Space &space,
                      llvm::ArrayRef<mlir::Value> bound = {});

@@ -39,7 +39,7 @@ void RowSpace::sortGroups(const Space &space, ArrayRef<bool> isReduced) {
     keptGroups.push_back(single);
   if (reduced.empty())
     reduced.push_back(single);
-  LinearAccess lx = linearize(context, getDims(x), full(), extra + 1);
+  LinearAccess lx = memoryAccess(x, full(), args, extra + 1);
   block = keptGroups.size() - 1;
   inner = !isConstant(groupStride(lx, keptGroups[block]), 1) || isConstant(groupStride(lx, reduced.back()), 1);
 }
@@ -126,8 +126,9 @@ Value RowSpace::maskedTile(KernelText &k, const Frame &frame, Value x, TypedAttr
                            const KernelOptions &options) const {
   RegionEval eval(k, args, options, frame);
   Type element = elementOf(x);
-  if (auto arg = args.operand(x))
-    return k.broadcast(fromStorage(k, eval.load(*arg, getDims(x), full(), pad), element), tileShape());
+  if (auto leaf = leafOf(x, full(), args))
+    return k.broadcast(fromStorage(k, eval.load(leaf->arg, getDims(leaf->value), leaf->access, pad), element),
+                       tileShape());
   Value tile = eval.evaluateFull(x, full());
   if (!hasTail())
     return tile;

@@ -295,6 +295,37 @@ TEST_F(KernelsTest, EqualKernelsAreBuiltOnce) {
   EXPECT_EQ(names, (std::vector<std::string>{"pointwise_flat_0", "pointwise_flat_1"}));
 }
 
+TEST_F(KernelsTest, ConstantOperandsOfAnchors) {
+  const char *text = R"(func.func @main(%i: tensor<2xi64>, %u: tensor<2xf32>) -> tensor<4xf32> {
+    %z = graph.constant {value = dense<1.0> : tensor<4xf32>} : () -> tensor<4xf32>
+    %0 = graph.scatter_elements %z, %i, %u {axis = 0 : i64, kind = #graph<scatter_kind add>} : (tensor<4xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<4xf32>
+    return %0 : tensor<4xf32>
+  })";
+  EXPECT_EQ(run1(text, {host(DType::I64, {2}, {-1, 3}), host(DType::F32, {2}, {5, 7})}), (Values{1, 1, 1, 13}));
+}
+
+TEST_F(KernelsTest, ProductsReadOperandsThroughViews) {
+  const char *text = R"(func.func @main(%a: tensor<6x3x8xf32>, %b: tensor<5x8xf32>) -> tensor<3x4x5xf32> {
+    %y = graph.region "matmul"(%a, %b) : (tensor<6x3x8xf32>, tensor<5x8xf32>) -> tensor<3x4x5xf32> {
+    ^bb0(%x: tensor<6x3x8xf32>, %w: tensor<5x8xf32>):
+      %0 = graph.slice %x {starts = affine_map<() -> (1, 0, 0)>, steps = array<i64: 1, 1, 1>} : (tensor<6x3x8xf32>) -> tensor<4x3x8xf32>
+      %1 = graph.transpose %0 {perm = array<i64: 1, 0, 2>} : (tensor<4x3x8xf32>) -> tensor<3x4x8xf32>
+      %2 = graph.transpose %w {perm = array<i64: 1, 0>} : (tensor<5x8xf32>) -> tensor<8x5xf32>
+      %3 = graph.matmul %1, %2 {trans_a = false, trans_b = false} : (tensor<3x4x8xf32>, tensor<8x5xf32>) -> tensor<3x4x5xf32>
+      graph.yield %3 : tensor<3x4x5xf32>
+    }
+    return %y : tensor<3x4x5xf32>
+  })";
+  Values a = integers(6 * 3 * 8, 1), b = integers(40, 2), want(60);
+  for (int h = 0; h < 3; ++h)
+    for (int i = 0; i < 4; ++i)
+      for (int j = 0; j < 5; ++j)
+        for (int k = 0; k < 8; ++k)
+          want[(h * 4 + i) * 5 + j] += a[((i + 1) * 3 + h) * 8 + k] * b[j * 8 + k];
+  for (const char *plan : {"", "BM=3 BN=2 BK=3"})
+    EXPECT_EQ(run1(text, {host(DType::F32, {6, 3, 8}, a), host(DType::F32, {5, 8}, b)}, plan), want) << plan;
+}
+
 TEST_F(KernelsTest, RefusesWhatHasNoBuilder) {
   const char *text =
       R"(module attributes {graph.symbols = [{name = "d", kind = "input_dim", input = 0, axis = 3, min = 1, max = 9}]} {
