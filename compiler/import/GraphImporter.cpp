@@ -320,7 +320,8 @@ OwningOpRef<ModuleOp> GraphImporter::run() {
       diagnostic += (diagnostic.empty() ? "" : "; ") + d.str();
     return success();
   });
-  module = ModuleOp::create(NameLoc::get(builder.getStringAttr(file.path())));
+  // The model's own name, not its path: the same model must give the same bytes from anywhere.
+  module = ModuleOp::create(NameLoc::get(builder.getStringAttr(graph.name())));
   if (!checkModel())
     return nullptr;
   root.opsets = &opsets;
