@@ -50,6 +50,8 @@ private:
 /// "values": {}}.
 llvm::Expected<Machine> parseMachine(llvm::StringRef json);
 llvm::Expected<Machine> readMachineFile(llvm::StringRef path);
+/// The table named by a pass option; diagnostics at `op`.
+mlir::FailureOr<Machine> machineForPass(mlir::Operation *op, llvm::StringRef path);
 
 //===-- reading the decisions
 //--------------------------------------------------------------------------------------===//

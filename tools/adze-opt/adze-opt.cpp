@@ -3,6 +3,11 @@
 #include "compiler/fuse/GraphFuse.h"
 #include "compiler/fuse/patterns/GraphRecognize.h"
 #include "compiler/kernels/PlainTarget.h"
+#include "compiler/schedule/assign-units/AssignUnits.h"
+#include "compiler/schedule/form-channels/FormChannels.h"
+#include "compiler/schedule/form-strips/FormStrips.h"
+#include "compiler/schedule/plan-memory/PlanMemory.h"
+#include "compiler/schedule/split-units/SplitUnits.h"
 #include "compiler/verify/TileVerify.h"
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/graph/GraphDialect.h"
@@ -34,5 +39,10 @@ int main(int argc, char **argv) {
   adze::registerGraphFusePass();
   adze::registerBuildKernelsPass();
   adze::registerTileVerify();
+  adze::schedule::registerAssignUnits();
+  adze::schedule::registerFormStrips();
+  adze::schedule::registerFormChannels();
+  adze::schedule::registerPlanMemory();
+  adze::schedule::registerSplitUnits();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "adze's optimiser driver\n", registry));
 }

@@ -1,10 +1,13 @@
 // assign-units: which unit executes each op, and in which stage.
-#include "compiler/schedule/Staging.h"
+#include "compiler/schedule/assign-units/AssignUnits.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 
 namespace adze::schedule {
+#define GEN_PASS_DEF_ASSIGNUNITS
+#include "compiler/schedule/assign-units/AssignUnits.h.inc"
+
 namespace {
 using namespace tile;
 
@@ -289,5 +292,19 @@ private:
 } // namespace
 
 LogicalResult assignUnits(KernelOp kernel, const Machine &machine) { return UnitAssigner(kernel, machine).run(); }
+
+namespace {
+struct AssignUnitsPass : impl::AssignUnitsBase<AssignUnitsPass> {
+  using AssignUnitsBase::AssignUnitsBase;
+  void runOnOperation() override {
+    FailureOr<Machine> machine = machineForPass(getOperation(), this->machine);
+    if (failed(machine))
+      return signalPassFailure();
+    for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())
+      if (failed(assignUnits(kernel, *machine)))
+        return signalPassFailure();
+  }
+};
+} // namespace
 
 } // namespace adze::schedule

@@ -1,12 +1,15 @@
 // form-channels: every tile that crosses units or stages travels through bounded channels, one for each memory in which
 // it rests on its route; nothing else gets a ring. docs/staging.md has the rules for chunks, stages and depths.
-#include "compiler/schedule/Staging.h"
+#include "compiler/schedule/form-channels/FormChannels.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include <set>
 
 using namespace mlir;
 
 namespace adze::schedule {
+#define GEN_PASS_DEF_FORMCHANNELS
+#include "compiler/schedule/form-channels/FormChannels.h.inc"
+
 namespace {
 using namespace tile;
 
@@ -744,5 +747,19 @@ private:
 } // namespace
 
 LogicalResult formChannels(KernelOp kernel, const Machine &machine) { return ChannelFormer(kernel, machine).run(); }
+
+namespace {
+struct FormChannelsPass : impl::FormChannelsBase<FormChannelsPass> {
+  using FormChannelsBase::FormChannelsBase;
+  void runOnOperation() override {
+    FailureOr<Machine> machine = machineForPass(getOperation(), this->machine);
+    if (failed(machine))
+      return signalPassFailure();
+    for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())
+      if (failed(formChannels(kernel, *machine)))
+        return signalPassFailure();
+  }
+};
+} // namespace
 
 } // namespace adze::schedule

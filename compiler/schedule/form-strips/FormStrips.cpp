@@ -4,14 +4,17 @@
 //
 // Bits: a strip computes rows that do not depend on each other. A cut along N neither. A cut along K adds to the
 // accumulator in ascending K, which is the order of the uncut dot (docs/staging.md).
+#include "compiler/schedule/form-strips/FormStrips.h"
 #include "compiler/schedule/form-strips/RowWise.h"
-#include "compiler/schedule/Staging.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 
 namespace adze::schedule {
+#define GEN_PASS_DEF_FORMSTRIPS
+#include "compiler/schedule/form-strips/FormStrips.h.inc"
+
 namespace {
 using namespace tile;
 
@@ -511,5 +514,19 @@ private:
 LogicalResult formStrips(KernelOp kernel, const Machine &machine, const StripOptions &options) {
   return StripFormer(kernel, machine, options).run();
 }
+
+namespace {
+struct FormStripsPass : impl::FormStripsBase<FormStripsPass> {
+  using FormStripsBase::FormStripsBase;
+  void runOnOperation() override {
+    FailureOr<Machine> machine = machineForPass(getOperation(), this->machine);
+    if (failed(machine))
+      return signalPassFailure();
+    for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())
+      if (failed(formStrips(kernel, *machine, {stripRows})))
+        return signalPassFailure();
+  }
+};
+} // namespace
 
 } // namespace adze::schedule

@@ -1,11 +1,14 @@
 // plan-memory: rings, carried tiles and scratch get their places; flags that other waits imply are dropped.
+#include "compiler/schedule/plan-memory/PlanMemory.h"
 #include "compiler/schedule/plan-memory/ImpliedFlags.h"
-#include "compiler/schedule/Staging.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace adze::schedule {
+#define GEN_PASS_DEF_PLANMEMORY
+#include "compiler/schedule/plan-memory/PlanMemory.h.inc"
+
 namespace {
 using namespace tile;
 
@@ -422,5 +425,19 @@ LogicalResult planMemory(KernelOp kernel, const Machine &machine, bool reportOve
   placeChannels(kernel, view);
   return success();
 }
+
+namespace {
+struct PlanMemoryPass : impl::PlanMemoryBase<PlanMemoryPass> {
+  using PlanMemoryBase::PlanMemoryBase;
+  void runOnOperation() override {
+    FailureOr<Machine> machine = machineForPass(getOperation(), this->machine);
+    if (failed(machine))
+      return signalPassFailure();
+    for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())
+      if (failed(planMemory(kernel, *machine)))
+        return signalPassFailure();
+  }
+};
+} // namespace
 
 } // namespace adze::schedule

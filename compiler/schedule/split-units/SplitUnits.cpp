@@ -1,7 +1,7 @@
 // split-units: one sequential process a unit. A loop whose ops of that unit lie in several stages becomes one loop of
 // skewed iterations: in round t stage s works on iteration t - (s - first stage), guarded at both ends. Prologue and
 // epilogue need no code of their own: each unit starts as soon as its first channel is full.
-#include "compiler/schedule/Staging.h"
+#include "compiler/schedule/split-units/SplitUnits.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 #include <set>
@@ -9,6 +9,9 @@
 using namespace mlir;
 
 namespace adze::schedule {
+#define GEN_PASS_DEF_SPLITUNITS
+#include "compiler/schedule/split-units/SplitUnits.h.inc"
+
 namespace {
 using namespace tile;
 
@@ -364,5 +367,19 @@ LogicalResult splitUnits(KernelOp kernel, const Machine &table) {
   kernel.removeScheduleAttr();
   return success();
 }
+
+namespace {
+struct SplitUnitsPass : impl::SplitUnitsBase<SplitUnitsPass> {
+  using SplitUnitsBase::SplitUnitsBase;
+  void runOnOperation() override {
+    FailureOr<Machine> machine = machineForPass(getOperation(), this->machine);
+    if (failed(machine))
+      return signalPassFailure();
+    for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())
+      if (failed(splitUnits(kernel, *machine)))
+        return signalPassFailure();
+  }
+};
+} // namespace
 
 } // namespace adze::schedule
