@@ -32,12 +32,39 @@ Plan planMatmul(const Problem &p, MLIRContext *context) {
   return plan;
 }
 
+/// Equal parts of `extent`, none larger than `most`, in multiples of `step`.
+int64_t evenParts(int64_t extent, int64_t most, int64_t step) {
+  int64_t parts = (extent + most - 1) / most;
+  return roundUp((extent + parts - 1) / std::max<int64_t>(parts, 1), step);
+}
+
+/// Accumulators are [filters x pixels], so that stores to NCHW are contiguous. Weights go filter-innermost: a tile of
+/// them is then copied a register at a time.
+Plan planConv(const Problem &p, MLIRContext *context) {
+  Plan plan;
+  plan.form = "linear";
+  int64_t f = p.extent("F"), pixels = p.extent("P"), c = p.extent("C");
+  plan.params = {{"swap", 1},
+                 {"BF", evenParts(f, 132, 4)},
+                 {"BP", evenParts(std::max<int64_t>(pixels, 1), 128, 16)},
+                 {"BC", std::min<int64_t>(c, 128)},
+                 {"granule", 16}};
+  if (p.flag("pack_w") && context) {
+    unsigned rank = p.flag("spatial", 2) + 3;
+    plan.packing["w"] = tile::PackAttr::get(context, AffineMap::getMultiDimIdentityMap(rank, context),
+                                            SmallVector<int64_t>(rank, 1), "");
+  }
+  return plan;
+}
+
 } // namespace
 
 Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch>) {
   MLIRContext *context = p.types.empty() ? nullptr : p.types.begin()->second.getContext();
   if (p.family == "matmul")
     return planMatmul(p, context);
+  if (p.family == "conv" || p.family == "conv_transpose")
+    return planConv(p, context);
   Plan plan; // the builders' defaults
   return plan;
 }

@@ -5,6 +5,7 @@
 #include "runtime/src/cpu/ThreadPool.h"
 #include "runtime/src/status/Status.h"
 
+#include <atomic>
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -198,7 +199,13 @@ void *mapImage(const void *code, size_t bytes, const char *arch) {
       fail(ADZE_RESOURCE, "cannot load code", "an anonymous file", std::strerror(errno), "free memory");
     done += static_cast<size_t>(count);
   }
-  std::string path = cat("/proc/self/fd/", file.fd);
+  // The loader takes two files of one name for the same library, and descriptors are used again. So every load spells
+  // the path differently: bit i of a counter chooses between "/" and "/./".
+  static std::atomic<uint32_t> loads{0};
+  std::string path = "/proc/self";
+  for (uint32_t n = loads++, bit = 0; bit < 32; ++bit)
+    path += n >> bit & 1 ? "/." : "/";
+  path += cat("/fd/", file.fd);
   void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     const char *why = dlerror();
