@@ -1,9 +1,9 @@
 #include "compiler/oracle/GraphOracle.h"
-#include "compiler/support/ElementTypes.h"
 #include "compiler/kernels/Kernels.h"
 #include "compiler/kernels/PlainTarget.h"
 #include "compiler/oracle/ExprEval.h"
 #include "compiler/oracle/HostOps.h"
+#include "compiler/support/ElementTypes.h"
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/graph/GraphDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -32,11 +32,19 @@ std::vector<double> GraphTensor::doubles() const {
     storage->read(bytes.data(), 0, 1, count(), result.data());
     return result;
   }
-  std::vector<int64_t> ints(count());
-  storage->read(bytes.data(), 0, 1, count(), ints.data());
   bool isUnsigned = graph::isUnsigned(element);
-  for (auto [d, i] : llvm::zip(result, ints))
-    d = isUnsigned ? static_cast<double>(unsignedOf(i, storage->bits)) : static_cast<double>(i);
+  for (auto [d, i] : llvm::zip(result, ints()))
+    d = isUnsigned ? static_cast<double>(static_cast<uint64_t>(i)) : static_cast<double>(i);
+  return result;
+}
+
+std::vector<int64_t> GraphTensor::ints() const {
+  auto storage = Storage::of(stored);
+  std::vector<int64_t> result(count());
+  storage->read(bytes.data(), 0, 1, count(), result.data());
+  if (graph::isUnsigned(element))
+    for (int64_t &v : result)
+      v = static_cast<int64_t>(unsignedOf(v, storage->bits));
   return result;
 }
 
@@ -136,10 +144,13 @@ LogicalResult GraphRunner::bindInputs(func::FuncOp main, ArrayRef<HostTensor> in
       symbols[i] = inputs[symbol.input].dims[symbol.axis];
       known[i] = true;
     } else if (symbol.kind == graph::SymbolKind::InputValue) {
-      std::vector<double> all = values[main.getArgument(symbol.input)]->doubles();
+      const GraphTensor &tensor = *values[main.getArgument(symbol.input)];
+      if (isa<FloatType>(tensor.element))
+        return main.emitError() << "input " << symbol.input << " holds sizes but is not of an integer type";
+      std::vector<int64_t> all = tensor.ints();
       if (symbol.axis >= all.size())
         return main.emitError() << "input " << symbol.input << " is too short for the sizes that it holds";
-      symbols[i] = static_cast<int64_t>(all[symbol.axis]);
+      symbols[i] = all[symbol.axis];
       known[i] = true;
     }
   }

@@ -21,6 +21,8 @@ struct GraphTensor {
   int64_t count() const;
   /// All elements; exact for floats and for integers of up to 53 bits.
   std::vector<double> doubles() const;
+  /// All elements of an integer tensor, exact; unsigned values are zero extended.
+  std::vector<int64_t> ints() const;
   /// As the runtime gives it: rounded to `element`, 4- and 2-bit elements one a byte.
   HostTensor toHost() const;
 };

@@ -148,4 +148,44 @@ TEST_F(GraphOracleTest, HostOperationsDefineSymbols) {
   EXPECT_EQ(result->outputs[0].doubles(), (std::vector<double>{1, 3}));
 }
 
+TEST_F(GraphOracleTest, UniqueSortsSlices) {
+  std::string two = "tensor<?x2xi32, affine_map<()[s0] -> (s0, 2)>>", n = "tensor<?xi64, affine_map<()[s0] -> (s0)>>";
+  auto module =
+      parse("func.func @main(%x: tensor<4x2xi32>) -> (" + two + ", tensor<4xi64>, " + n + R"() {
+    %0:3 = graph.host %x {op = "unique", attrs = array<i64: 1, 1, 0, 6>, fattrs = array<f64>, defines = array<i64: 0>} : (tensor<4x2xi32>) -> ()" +
+            two + ", tensor<4xi64>, " + n + ")\n return %0#0, %0#1, %0#2 : " + two + ", tensor<4xi64>, " + n + "\n}");
+  graph::SymbolTable table;
+  graph::Symbol count;
+  count.name = "n";
+  count.kind = graph::SymbolKind::Data;
+  count.max = 4;
+  table.add(&context, count);
+  table.writeTo(*module);
+  auto result = run(*module, {host<int32_t>(DType::I32, {4, 2}, {5, 1, 2, 7, 5, 1, 2, 6})});
+  ASSERT_TRUE(succeeded(result)) << message;
+  EXPECT_EQ(result->outputs[0].ints(), (std::vector<int64_t>{2, 6, 2, 7, 5, 1}));
+  EXPECT_EQ(result->outputs[1].ints(), (std::vector<int64_t>{2, 1, 2, 0}));
+  EXPECT_EQ(result->outputs[2].ints(), (std::vector<int64_t>{1, 1, 2}));
+}
+
+TEST_F(GraphOracleTest, SizesInInputsAreExact) {
+  auto module = parse(R"(func.func @main(%x: tensor<2xi64>) -> tensor<2xi64> {
+    %0 = graph.shape_value {exprs = affine_map<()[s0, s1] -> (s0, s1 - 1)>} : () -> tensor<2xi64>
+    return %0 : tensor<2xi64>
+  })");
+  graph::SymbolTable table;
+  for (unsigned i : {0u, 1u}) {
+    graph::Symbol s;
+    s.name = "s" + std::to_string(i);
+    s.kind = graph::SymbolKind::InputValue;
+    s.axis = i;
+    s.min = INT64_MIN;
+    table.add(&context, s);
+  }
+  table.writeTo(*module);
+  auto result = run(*module, {host<int64_t>(DType::I64, {2}, {INT64_MAX, INT64_MIN + 2})});
+  ASSERT_TRUE(succeeded(result)) << message;
+  EXPECT_EQ(result->outputs[0].ints(), (std::vector<int64_t>{INT64_MAX, INT64_MIN + 1}));
+}
+
 } // namespace
