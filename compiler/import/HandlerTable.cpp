@@ -50,4 +50,10 @@ void adze::registerAllHandlers(HandlerTable &table) {
   registerConvHandlers(table);
   registerPoolHandlers(table);
   registerNormalizationHandlers(table);
+  registerDataDependentHandlers(table);
+  registerSignalHandlers(table);
+  registerSamplingHandlers(table);
+  registerEinsumHandlers(table);
+  registerSequenceHandlers(table);
+  registerUnfoldHandlers(table);
 }

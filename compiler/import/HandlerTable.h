@@ -52,6 +52,12 @@ void registerMatmulHandlers(HandlerTable &table);
 void registerConvHandlers(HandlerTable &table);
 void registerPoolHandlers(HandlerTable &table);
 void registerNormalizationHandlers(HandlerTable &table);
+void registerDataDependentHandlers(HandlerTable &table);
+void registerSignalHandlers(HandlerTable &table);
+void registerSamplingHandlers(HandlerTable &table);
+void registerEinsumHandlers(HandlerTable &table);
+void registerSequenceHandlers(HandlerTable &table);
+void registerUnfoldHandlers(HandlerTable &table);
 /// All of the above.
 void registerAllHandlers(HandlerTable &table);
 
