@@ -208,7 +208,8 @@ class Cli(unittest.TestCase):
         names = [a["target"] for t in result["targets"] for a in t["architectures"]]
         for name in ("cpu:host", "cpu:x86-64-v3", "cpu:x86-64-v4"):
             self.assertIn(name, names)
-        self.expect(adze("compile", self.onnx, "-o", self.tmp / "a", "--target=nothing"), 4, "adze targets")
+        self.expect(adze("compile", self.onnx, "-o", self.tmp / "a", "--target=nothing"), 2, "adze targets")
+        self.expect(adze("compile", self.onnx, "-o", self.tmp / "a", "--target=cpu:x86-64-v5"), 2, "did you mean cpu:x86-64-v")
 
     def test_report_and_dump(self):
         self.expect(adze("compile", self.onnx, "-o", self.tmp / "a", "--report", self.tmp / "r.html",
@@ -216,7 +217,7 @@ class Cli(unittest.TestCase):
         page = (self.tmp / "r.html").read_text()
         self.assertTrue(page.startswith("<!doctype html>"))
         self.assertIn("add", page)
-        self.assertGreaterEqual(len(list((self.tmp / "ir").glob("[0-9][0-9]-*"))), 3)
+        self.assertGreaterEqual(len(list((self.tmp / "ir").glob("[0-9]-*"))), 3)
         self.expect(adze("compile", self.onnx, "-o", self.tmp / "a", "--report", self.tmp / "r.json"), 0)
         self.assertEqual(json.loads((self.tmp / "r.json").read_text())["targets"][0]["target"], "cpu")
 
@@ -315,7 +316,7 @@ class Cli(unittest.TestCase):
                 self.expect(adze(verb, path), 5)
 
     def test_no_such_device(self):
-        self.expect(adze("run", self.package, "--random-seed=1", "--device=nosuch"), 6)
+        self.expect(adze("run", self.package, "--random-seed=1", "--device=nosuch"), 4, "nosuch")
 
     def test_full_disk_and_unwritable_folders(self):
         self.expect(adze("compile", self.onnx, "-o", "/dev/full"), 8, "No space left")

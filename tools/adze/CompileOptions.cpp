@@ -105,6 +105,31 @@ static std::vector<std::string> splitList(llvm::StringRef text) {
   return {parts.begin(), parts.end()};
 }
 
+/// Refuses a target or an architecture that this build does not have.
+static bool checkTargets(llvm::ArrayRef<std::string> names, Console &console) {
+  TargetRegistry registry = makeTargets();
+  std::vector<std::string> known;
+  for (const std::unique_ptr<Target> &target : registry.all())
+    for (const auto &[arch, about] : target->architectures())
+      known.push_back(target->name().str() + (arch.empty() ? "" : ":" + arch));
+  for (const std::string &name : names) {
+    auto [target, arch] = llvm::StringRef(name).split(':');
+    const Target *found = registry.find(target);
+    std::string why = "this build has no code generator of that name";
+    if (found) {
+      llvm::Expected<std::vector<TargetArch>> archs = found->resolve(arch);
+      if (archs)
+        continue;
+      why = llvm::toString(archs.takeError());
+    }
+    std::string near = nearest(name, known);
+    console.usage("unknown target '" + printable(name) + "'", why,
+                  near.empty() ? "`adze targets` lists what there is" : "did you mean " + near + "? See `adze targets`");
+    return false;
+  }
+  return true;
+}
+
 std::optional<CompileOptions> adze::cli::readCompileOptions(const Flags &flags, Console &console) {
   CompileOptions options;
   if (flags.has("--target"))
@@ -113,6 +138,8 @@ std::optional<CompileOptions> adze::cli::readCompileOptions(const Flags &flags, 
     console.usage("--target is empty", "a package holds code for one target at least", "for example --target=cpu");
     return std::nullopt;
   }
+  if (!checkTargets(options.targets, console))
+    return std::nullopt;
   std::optional<int64_t> level = flags.integer("-O", 2, 0, 3, console);
   std::optional<int64_t> threads = flags.integer("--threads", 0, 0, 1024, console);
   if (!level || !threads || !readShapes(flags, options.import, console))
