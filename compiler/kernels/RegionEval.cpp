@@ -19,6 +19,14 @@ std::optional<unsigned> RegionArgs::operand(Value v) const {
   return arg.getArgNumber();
 }
 
+std::optional<unsigned> RegionArgs::resultOf(Value v) const {
+  auto yield = cast<YieldOp>(region.getBody().front().getTerminator());
+  for (auto [i, y] : llvm::enumerate(yield.getValues()))
+    if (y == v)
+      return result(i);
+  return std::nullopt;
+}
+
 void RegionArgs::declare(KernelText &k) const {
   RegionOp r = region;
   for (Value v : r.getInputs())

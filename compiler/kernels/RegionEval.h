@@ -40,6 +40,8 @@ public:
   explicit RegionArgs(graph::RegionOp region) : region(region) {}
   std::optional<unsigned> operand(mlir::Value v) const;
   unsigned result(unsigned i) const { return region->getNumOperands() + i; }
+  /// The argument that holds `v`; nullopt when the region does not yield it (nobody reads it).
+  std::optional<unsigned> resultOf(mlir::Value v) const;
   /// Adds every operand and result to the kernel, in order.
   void declare(KernelText &k) const;
 

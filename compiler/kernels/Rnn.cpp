@@ -41,10 +41,9 @@ private:
     ScalarBuilder s(*text, v);
     return s.binary<arith::MaximumFOp>(s.binary<arith::MinimumFOp>(v, s.f(4, compute)), s.f(-4, compute));
   }
-  Value stateView(unsigned result) {
+  Value stateView(unsigned argument) {
     KernelText &k = *text;
-    return k.view(
-        {args.result(result), {batch, k.constant(hidden)}, {k.constant(hidden), k.constant(1)}, k.constant(0)});
+    return k.view({argument, {batch, k.constant(hidden)}, {k.constant(hidden), k.constant(1)}, k.constant(0)});
   }
 
   KernelRequest &r;
@@ -156,9 +155,11 @@ RnnBuilder::State RnnBuilder::step(Value t, State old) {
     next.h = s.select(runs, next.h, old.h);
     next.c = s.select(runs, next.c, old.c);
   }
-  Value ys =
-      k.view({args.result(0), {steps, batch, out}, {graph::product(k.context, {batch, out}), out, one}, k.constant(0)});
-  k.store(toStorage(k, y, element), ys, {t, k.offset(grid), k.index(0)});
+  if (std::optional<unsigned> argument = args.resultOf(op.getYs()[0])) {
+    Value ys =
+        k.view({*argument, {steps, batch, out}, {graph::product(k.context, {batch, out}), out, one}, k.constant(0)});
+    k.store(toStorage(k, y, element), ys, {t, k.offset(grid), k.index(0)});
+  }
   return next;
 }
 
@@ -195,7 +196,8 @@ BuildResult RnnBuilder::build() {
                        return {next.h, next.c};
                      });
   for (unsigned i = 0; i + 1 < op.getYs().size(); ++i)
-    k.store(toStorage(k, last[i], element), stateView(1 + i), {k.offset(grid), k.index(0)});
+    if (std::optional<unsigned> argument = args.resultOf(op.getYs()[1 + i]))
+      k.store(toStorage(k, last[i], element), stateView(*argument), {k.offset(grid), k.index(0)});
   k.yield();
   return finish(r, k, plan, compute);
 }

@@ -115,8 +115,10 @@ BuildResult buildTopK(KernelRequest &r) {
                            return pick(allKeys, allValues);
                          });
     auto at = slabs.at(k.offset(outer), k.index(0), k.offset(inner));
-    k.store(toStorage(k, result[0], element), slabs.view(k, args.result(0), y[axis]), at);
-    k.store(result[1], slabs.view(k, args.result(1), y[axis]), at);
+    if (auto values = args.resultOf(op.getValues()))
+      k.store(toStorage(k, result[0], element), slabs.view(k, *values, y[axis]), at);
+    if (auto indices = args.resultOf(op.getIndices()))
+      k.store(result[1], slabs.view(k, *indices, y[axis]), at);
   }
   k.yield();
   return finish(r, k, plan);

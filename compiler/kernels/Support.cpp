@@ -47,7 +47,7 @@ static bool isNarrowFloat(Type t) { return isa<FloatType>(t) && t.getIntOrFloatB
 /// Ops that compute on 8-bit and smaller floats: only conversions and moves do.
 static std::string narrowFloatUse(Operation *op) {
   if (isa<graph::CastOp, graph::BitcastOp, SelectOp, ConcatOp, TransposeOp, SliceOp, BroadcastOp, PadOp, GatherOp,
-          GatherElementsOp, GatherNdOp, MatmulOp>(op))
+          GatherElementsOp, GatherNdOp, MatmulOp, ReshapeOp>(op))
     return "";
   for (Value v : op->getOperands())
     if (isNarrowFloat(kernels::elementOf(v)))
