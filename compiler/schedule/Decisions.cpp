@@ -16,6 +16,21 @@ int64_t stageOf(Operation *op) {
 void setUnit(Operation *op, StringRef unit) { op->setAttr(kUnit, StringAttr::get(op->getContext(), unit)); }
 void setStage(Operation *op, int64_t stage) { op->setAttr(kStage, Builder(op).getI64IntegerAttr(stage)); }
 
+Operation *ownerOf(Value v) {
+  while (auto result = dyn_cast<OpResult>(v)) {
+    Operation *op = result.getOwner();
+    if (!unitOf(op).empty())
+      return op;
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      v = loop.getYieldedValues()[result.getResultNumber()];
+    else if (auto cond = dyn_cast<scf::IfOp>(op))
+      v = cond.thenYield().getOperand(result.getResultNumber());
+    else
+      return nullptr;
+  }
+  return nullptr;
+}
+
 bool isTile(Value v) { return isa<RankedTensorType>(v.getType()); }
 
 bool isFree(Operation *op) {

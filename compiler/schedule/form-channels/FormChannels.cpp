@@ -67,21 +67,6 @@ private:
     }
   }
 
-  /// The op that computes a value: through shared loops and conditions.
-  static Operation *ownerOf(Value v) {
-    while (auto result = dyn_cast<OpResult>(v)) {
-      Operation *op = result.getOwner();
-      if (!unitOf(op).empty())
-        return op;
-      if (auto loop = dyn_cast<scf::ForOp>(op))
-        v = loop.getYieldedValues()[result.getResultNumber()];
-      else if (auto cond = dyn_cast<scf::IfOp>(op))
-        v = cond.thenYield().getOperand(result.getResultNumber());
-      else
-        return nullptr;
-    }
-    return nullptr;
-  }
   static StringRef ownerUnit(Value v) {
     Operation *op = ownerOf(v);
     return op ? unitOf(op) : StringRef();
@@ -96,6 +81,8 @@ private:
       Operation *op = result.getOwner();
       if (auto loop = dyn_cast<scf::ForOp>(op))
         v = loop.getYieldedValues()[result.getResultNumber()];
+      else if (auto cond = dyn_cast<scf::IfOp>(op))
+        v = cond.thenYield().getOperand(result.getResultNumber());
       else if (auto insert = dyn_cast<InsertOp>(op))
         v = insert.getSource();
       else
@@ -232,7 +219,8 @@ private:
       for (size_t i = 0; i < n; ++i)
         stops[i].fromStage = stops[i].toStage = g.stage;
     }
-    bool inLoop = isa<scf::ForOp>(g.block->getParentOp());
+    Operation *around = g.block->getParentOp();
+    bool inLoop = isa<scf::ForOp>(around) || around->getParentOfType<scf::ForOp>();
     for (size_t i = 0; i < n; ++i) {
       bool staged = inLoop && (sameBlock || i > boundary);
       // Flags of rings in device memory are set once a step; elsewhere each iteration has its own slot.

@@ -8,6 +8,7 @@
 #include "compiler/schedule/form-strips/RowWise.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -204,7 +205,7 @@ private:
     auto canHalve = [&](int64_t size, int64_t unit) { return size % (2 * unit) == 0; };
     while (tooBigA() || tooBigB() || tooBigC()) {
       bool cutN = fresh && canHalve(part.n, granule);
-      bool cutK = canHalve(part.k, std::max(granule, promote)) && !tooBigC();
+      bool cutK = canHalve(part.k, std::lcm(granule, promote)) && !tooBigC();
       if (tooBigC() ? cutN : cutN && !tooBigA() && (part.n >= part.k || !cutK))
         part.n /= 2;
       else if (cutK)

@@ -266,8 +266,8 @@ private:
 
   void addCarried(scf::ForOp loop) {
     for (auto [i, arg] : llvm::enumerate(loop.getRegionIterArgs())) {
-      Operation *owner = loop.getYieldedValues()[i].getDefiningOp();
-      if (!isTile(arg) || !owner || unitOf(owner).empty())
+      Operation *owner = ownerOf(loop.getYieldedValues()[i]);
+      if (!isTile(arg) || !owner)
         continue;
       // An accumulator that leaves by a channel lies in that channel's slot from the start.
       bool inSlot = llvm::any_of(loop.getResult(i).getUsers(), [](Operation *user) { return isa<PutOp>(user); });

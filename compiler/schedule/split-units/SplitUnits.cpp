@@ -117,18 +117,8 @@ private:
   }
 
   static StringRef ownerUnit(Value v) {
-    while (auto result = dyn_cast<OpResult>(v)) {
-      Operation *op = result.getOwner();
-      if (!unitOf(op).empty())
-        return unitOf(op);
-      if (auto loop = dyn_cast<scf::ForOp>(op))
-        v = loop.getYieldedValues()[result.getResultNumber()];
-      else if (auto cond = dyn_cast<scf::IfOp>(op))
-        v = cond.thenYield().getOperand(result.getResultNumber());
-      else
-        return "";
-    }
-    return "";
+    Operation *op = ownerOf(v);
+    return op ? unitOf(op) : StringRef();
   }
 
   //===-- shared loops
@@ -157,7 +147,7 @@ private:
       if (unitOf(&op) == unit)
         stages.insert(stageOf(&op));
       else if (unitOf(&op).empty() && op.getNumRegions() && belongs(op))
-        stages.insert(0);
+        stages.insert(stageOf(&op));
     if (stages.empty())
       stages.insert(0);
     int64_t batch = loopBatch(kernel, loop), first = *stages.begin();
@@ -225,7 +215,10 @@ private:
                   IRMapping &outer, int64_t stage, Value start, Value hi, int64_t batch, int64_t step) {
     IRMapping m(outer);
     Location loc = loop.getLoc();
-    auto inStage = [&](Operation &op) { return belongs(op) && (unitOf(&op).empty() || stageOf(&op) == stage); };
+    auto inStage = [&](Operation &op) {
+      bool scalar = unitOf(&op).empty() && !op.getNumRegions();
+      return belongs(op) && (scalar || stageOf(&op) == stage);
+    };
     for (Operation &op : *loop.getBody())
       if (isa<AcquireOp, WaitOp>(op) && isBatched(op, batch) && inStage(op))
         cloneOp(b, op, m);
