@@ -15,8 +15,9 @@ namespace adze::oracle {
 //===-- tensors
 //----------------------------------------------------------------------------------------------------===//
 
-static unsigned storedBits(Type element) { return element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth(); }
-static size_t storedBytes(Type element, int64_t count) { return (count * storedBits(element) + 7) / 8; }
+/// In memory every element has whole bytes; in files and in the weight store elements of 2 and 4 bits share them.
+static size_t storedBytes(Type element, int64_t count) { return count * unpackedBytes(dtypeOf(element)); }
+static unsigned packedBits(Type element) { return bitWidth(dtypeOf(element)); }
 
 int64_t GraphTensor::count() const {
   int64_t n = 1;
@@ -52,19 +53,12 @@ HostTensor GraphTensor::toHost() const {
   HostTensor host;
   host.dtype = dtypeOf(element);
   host.dims.assign(dims.begin(), dims.end());
-  std::vector<char> packed = bytes;
+  host.bytes = bytes;
   if (stored != element) {
     std::vector<double> values = doubles();
-    packed.assign(storedBytes(element, count()), 0);
-    Storage::of(element)->write(packed.data(), 0, 1, count(), values.data());
+    host.bytes.assign(storedBytes(element, count()), 0);
+    Storage::of(element)->write(host.bytes.data(), 0, 1, count(), values.data());
   }
-  unsigned bits = storedBits(element);
-  if (bits >= 8) {
-    host.bytes = std::move(packed);
-    return host;
-  }
-  host.bytes.resize(count());
-  unpackBits(bits, packed, host.bytes);
   return host;
 }
 
@@ -128,13 +122,7 @@ LogicalResult GraphRunner::bindInputs(func::FuncOp main, ArrayRef<HostTensor> in
     auto tensor = std::make_shared<GraphTensor>();
     tensor->element = tensor->stored = type.getElementType();
     tensor->dims.assign(host.dims.begin(), host.dims.end());
-    unsigned bits = storedBits(tensor->element);
-    if (bits >= 8) {
-      tensor->bytes = host.bytes;
-    } else {
-      tensor->bytes.resize(storedBytes(tensor->element, tensor->count()));
-      packBits(bits, host.bytes, tensor->bytes);
-    }
+    tensor->bytes = host.bytes;
     if (tensor->bytes.size() != storedBytes(tensor->element, tensor->count()))
       return main.emitError() << "input " << n << " of the oracle has " << tensor->bytes.size() << " bytes";
     values[arg] = std::move(tensor);
@@ -231,8 +219,13 @@ LogicalResult GraphRunner::loadWeight(graph::WeightOp op) {
   auto tensor = allocate(op.getY(), false);
   if (failed(tensor))
     return failure();
-  if (weights.byteSize(op.getId()) != (*tensor)->bytes.size() || !weights.read(op.getId(), (*tensor)->bytes))
+  std::vector<char> packed(weights.byteSize(op.getId()));
+  if (int64_t(weights.elements(op.getId())) != (*tensor)->count() || !weights.read(op.getId(), packed))
     return op.emitError() << "weight '" << op.getName() << "' cannot be read";
+  if (unsigned bits = packedBits((*tensor)->element); bits < 8)
+    unpackBits(bits, packed, (*tensor)->bytes);
+  else
+    (*tensor)->bytes = std::move(packed);
   return success();
 }
 
@@ -422,10 +415,12 @@ FailureOr<GraphRunResult> GraphRunner::run(ArrayRef<HostTensor> inputs) {
 
 } // namespace
 
-FailureOr<OwningOpRef<ModuleOp>> toOracleKernels(ModuleOp graph) {
+FailureOr<OwningOpRef<ModuleOp>> toOracleKernels(ModuleOp graph, bool integerData) {
   OwningOpRef<ModuleOp> copy(graph.clone());
   PlainTarget target;
-  if (failed(buildKernels(*copy, target, {}, nullptr, KernelOptions{})))
+  KernelOptions options;
+  options.integerData = integerData;
+  if (failed(buildKernels(*copy, target, {}, nullptr, options)))
     return failure();
   return copy;
 }
@@ -464,10 +459,16 @@ llvm::SetVector<Operation *> foldable(Block &block, int64_t maxElements) {
 }
 
 Value makeConstant(OpBuilder &b, Location loc, const GraphTensor &tensor, RankedTensorType type, WeightStore &weights) {
-  if (tensor.count() == 1 && storedBits(tensor.element) >= 8 && !tensor.element.isInteger(1))
+  unsigned bits = packedBits(tensor.element);
+  if (tensor.count() == 1 && bits >= 8 && !tensor.element.isInteger(1))
     if (auto attr = DenseElementsAttr::getFromRawBuffer(type, tensor.bytes))
       return graph::ConstantOp::create(b, loc, type, attr);
-  auto id = weights.addInline(dtypeOf(tensor.element), tensor.dims, std::vector<char>(tensor.bytes), "folded");
+  std::vector<char> bytes = tensor.bytes;
+  if (bits < 8) {
+    bytes.resize((tensor.count() * bits + 7) / 8);
+    packBits(bits, tensor.bytes, bytes);
+  }
+  auto id = weights.addInline(dtypeOf(tensor.element), tensor.dims, std::move(bytes), "folded");
   if (!id)
     return {};
   return graph::WeightOp::create(b, loc, type, b.getI64IntegerAttr(*id), b.getStringAttr("folded"));

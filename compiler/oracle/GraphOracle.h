@@ -41,7 +41,8 @@ struct GraphRunResult {
 };
 
 /// A copy of an unfused graph with every op as a kernel of its own, built with the default plans of the families.
-mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> toOracleKernels(mlir::ModuleOp graph);
+/// `integerData`: with the exact stand-ins of KernelOptions::integerData.
+mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> toOracleKernels(mlir::ModuleOp graph, bool integerData = false);
 
 /// Runs @main of a module of exec.launch, graph.weight, constant, reshape, shape_value, check and host ops. `inputs`:
 /// as the runtime takes them (4- and 2-bit elements one a byte), of the arguments' types. Errors are diagnostics at the

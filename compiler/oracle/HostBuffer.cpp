@@ -27,14 +27,11 @@ void writePlain(char *base, int64_t first, int64_t stride, int64_t count, const 
 }
 
 unsigned readBits(const char *base, int64_t element, unsigned bits) {
-  unsigned perByte = 8 / bits;
-  return static_cast<uint8_t>(base[element / perByte]) >> (element % perByte * bits) & ((1u << bits) - 1);
+  return static_cast<uint8_t>(base[element]) & ((1u << bits) - 1);
 }
 
 void writeBits(char *base, int64_t element, unsigned bits, unsigned value) {
-  unsigned perByte = 8 / bits, shift = element % perByte * bits, mask = (1u << bits) - 1;
-  char &byte = base[element / perByte];
-  byte = static_cast<char>((static_cast<uint8_t>(byte) & ~(mask << shift)) | (value & mask) << shift);
+  base[element] = static_cast<char>(value & ((1u << bits) - 1));
 }
 
 std::shared_ptr<const std::vector<float>> decodedTable(const FloatFormat &format) {
@@ -58,7 +55,7 @@ std::optional<Storage> floatStorage(const FloatFormat &format) {
     s.kind = Storage::SmallFloat;
     s.table = decodedTable(format);
   } else if (format.bits == 4) {
-    s.kind = Storage::PackedFloat;
+    s.kind = Storage::TinyFloat;
   } else {
     return std::nullopt;
   }
@@ -86,7 +83,7 @@ std::optional<Storage> Storage::of(Type type) {
     return s;
   case 2:
   case 4:
-    s.kind = PackedInt;
+    s.kind = TinyInt;
     return s;
   case 8:
     s.kind = Int8;
@@ -130,7 +127,7 @@ void Storage::read(const char *base, int64_t first, int64_t stride, int64_t coun
       out[i] = decoded[p[i * stride]];
     return;
   }
-  case PackedFloat:
+  case TinyFloat:
     for (int64_t i = 0; i < count; ++i)
       out[i] = decode(*format, readBits(base, first + i * stride, bits));
     return;
@@ -153,7 +150,7 @@ void Storage::read(const char *base, int64_t first, int64_t stride, int64_t coun
     return readPlain<int32_t>(base, first, stride, count, out);
   case Int64:
     return readPlain<int64_t>(base, first, stride, count, out);
-  case PackedInt:
+  case TinyInt:
     for (int64_t i = 0; i < count; ++i)
       out[i] = wrapInt(readBits(base, first + i * stride, bits), bits);
     return;
@@ -168,7 +165,7 @@ void Storage::write(char *base, int64_t first, int64_t stride, int64_t count, co
     return writePlain<double>(base, first, stride, count, in);
   case Float32:
     return writePlain<float>(base, first, stride, count, in);
-  case PackedFloat:
+  case TinyFloat:
     for (int64_t i = 0; i < count; ++i)
       writeBits(base, first + i * stride, bits, encode(*format, roundTo(*format, in[i])));
     return;
@@ -201,7 +198,7 @@ void Storage::write(char *base, int64_t first, int64_t stride, int64_t count, co
     return writePlain<int32_t>(base, first, stride, count, in);
   case Int64:
     return writePlain<int64_t>(base, first, stride, count, in);
-  case PackedInt:
+  case TinyInt:
     for (int64_t i = 0; i < count; ++i)
       writeBits(base, first + i * stride, bits, in[i]);
     return;

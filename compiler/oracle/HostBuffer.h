@@ -10,8 +10,8 @@
 namespace adze::oracle {
 
 /// Memory bound to a kernel's ref. `element` is what the memory holds: the ref's own element type, or f64 for any float
-/// ref (a wide buffer, so that y* is not rounded between kernels). Elements of 2 and 4 bits share bytes, least
-/// significant bits first; i1 takes a byte.
+/// ref (a wide buffer, so that y* is not rounded between kernels). Every element takes whole bytes: i1 and
+/// elements of 2 and 4 bits one each.
 struct HostBuffer {
   mlir::Type element;
   void *data;
@@ -20,14 +20,15 @@ struct HostBuffer {
 
 /// How one element type is stored.
 struct Storage {
-  enum Kind : uint8_t { Float64, Float32, BFloat, SmallFloat, PackedFloat, Bool, Int8, Int16, Int32, Int64, PackedInt };
+  enum Kind : uint8_t { Float64, Float32, BFloat, SmallFloat, TinyFloat, Bool, Int8, Int16, Int32, Int64, TinyInt };
   Kind kind = Float32;
   unsigned bits = 32;
   const FloatFormat *format = nullptr;             ///< floats only
   std::shared_ptr<const std::vector<float>> table; ///< decoded values of formats of 8 and 16 bits
 
   bool isFloat() const { return format != nullptr; }
-  bool isPacked() const { return kind == PackedFloat || kind == PackedInt; }
+  /// Of one element in memory.
+  unsigned bytes() const { return std::max(bits, 8u) / 8; }
   /// Null when `type` has no storage (unsupported width or format).
   static std::optional<Storage> of(mlir::Type type);
 

@@ -329,8 +329,7 @@ LogicalResult KernelProgram::Impl::bind(ArrayRef<HostBuffer> refs, const Interpr
     buffer.data = static_cast<char *>(host.data);
     buffer.storage = *given;
     buffer.effect = ref.getEffect();
-    unsigned bits = given->kind == Storage::Bool ? 8 : given->bits;
-    buffer.elements = static_cast<int64_t>(host.bytes * 8 / bits);
+    buffer.elements = static_cast<int64_t>(host.bytes / given->bytes());
     if ((options.checkRaces || options.checkUnwritten) && ref.getEffect() != tile::Effect::in) {
       buffer.owners = std::make_unique<std::atomic<uint32_t>[]>(buffer.elements);
       for (int64_t i = 0; i < buffer.elements; ++i)

@@ -102,8 +102,7 @@ llvm::Expected<Argument> parseArgument(llvm::StringRef spec, MLIRContext &contex
   auto values = valuesOf(valueText, count);
   if (!values)
     return values.takeError();
-  unsigned bits = storage->kind == oracle::Storage::Bool ? 8 : storage->bits;
-  arg.bytes.resize((count * bits + 7) / 8);
+  arg.bytes.resize(count * storage->bytes());
   if (storage->isFloat()) {
     storage->write(arg.bytes.data(), 0, 1, count, values->data());
     return arg;

@@ -29,17 +29,17 @@ TEST(HostBuffer, IntegersOfEveryWidthSurvive) {
   EXPECT_FALSE(Storage::of(NoneType::get(&context)));
 }
 
-TEST(HostBuffer, NarrowElementsShareBytes) {
+TEST(HostBuffer, NarrowElementsTakeAByte) {
   MLIRContext context;
   auto storage = Storage::of(IntegerType::get(&context, 4));
-  char bytes[2] = {0, 0};
-  int64_t values[3] = {1, -1, 7};
+  EXPECT_EQ(storage->bytes(), 1u);
+  char bytes[3] = {};
+  int64_t values[3] = {1, -1, 7}, back[3] = {};
   storage->write(bytes, 0, 1, 3, values);
-  EXPECT_EQ(static_cast<uint8_t>(bytes[0]), 0xf1) << "the first element is the low half";
-  EXPECT_EQ(static_cast<uint8_t>(bytes[1]), 0x07);
-  int64_t other = 3;
-  storage->write(bytes, 1, 1, 1, &other);
-  EXPECT_EQ(static_cast<uint8_t>(bytes[0]), 0x31) << "the neighbour keeps its value";
+  EXPECT_EQ(static_cast<uint8_t>(bytes[1]), 0x0f) << "zero extended";
+  storage->read(bytes, 0, 1, 3, back);
+  EXPECT_EQ(back[1], -1) << "read as signed";
+  EXPECT_EQ(Storage::of(Float64Type::get(&context))->bytes(), 8u);
 }
 
 TEST(HostBuffer, FloatsRoundWhenStored) {
