@@ -47,14 +47,15 @@ struct Task {
   std::unique_ptr<Frame> frame;
   std::function<bool()> ready; // null: runnable
   std::string waitsFor;
+  uint64_t rank = 0;
   bool done = false;
   std::condition_variable turn;
 };
 
-/// Gives the turn to one task at a time, chosen at random among those that can go on.
+/// Gives the turn to one task at a time, chosen by a seeded random rule among those that can go on.
 class Scheduler {
 public:
-  explicit Scheduler(uint64_t seed) : state(seed) {}
+  explicit Scheduler(uint64_t seed) : state(seed), byRank(seed & 1) {}
   /// Runs all tasks to their end. Returns the first error, "" when there is none; `describe` adds the state of the
   /// channels to a deadlock's message.
   std::string run(llvm::ArrayRef<Task *> tasks, llvm::ArrayRef<const Steps *> steps,
@@ -70,7 +71,7 @@ private:
   std::vector<Task *> tasks;
   Task *current = nullptr;
   uint64_t state;
-  bool stopped = false;
+  bool byRank, stopped = false;
   std::string blocked; // a deadlock's processes and what they wait for
 };
 
