@@ -79,7 +79,7 @@ private:
     }
   }
 
-  /// Small constants travel with the weights. i1 is a byte an element in memory.
+  /// Small constants travel with the weights. i1 is a byte an element there; narrower elements share bytes.
   int64_t addConstant(graph::ConstantOp op) {
     auto elements = cast<DenseElementsAttr>(op.getValue());
     Type element = elements.getElementType();
@@ -92,6 +92,11 @@ private:
         bytes.insert(bytes.end(), elements.getRawData().begin(), elements.getRawData().end());
     } else {
       bytes.assign(elements.getRawData().begin(), elements.getRawData().end());
+    }
+    if (unsigned bits = bitWidth(dtypeOf(element)); bits < 8) {
+      std::vector<char> packed((bytes.size() * bits + 7) / 8);
+      packBits(bits, bytes, packed);
+      bytes = std::move(packed);
     }
     return *weights.addInline(dtypeOf(element), elements.getType().getShape(), std::move(bytes), "constant");
   }

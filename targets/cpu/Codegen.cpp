@@ -206,7 +206,8 @@ FailureOr<std::vector<std::string>> generateObjects(ModuleOp lowered, const Targ
 
   SmallVector<LLVM::LLVMFuncOp> functions(lowered.getOps<LLVM::LLVMFuncOp>());
   std::vector<OwningOpRef<ModuleOp>> parts;
-  for (size_t i = 0; i < functions.size(); i += kKernelsPerPart) {
+  // A program without kernels still has an image, so there is always one part.
+  for (size_t i = 0; i == 0 || i < functions.size(); i += kKernelsPerPart) {
     OwningOpRef<ModuleOp> part = ModuleOp::create(lowered.getLoc());
     for (LLVM::LLVMFuncOp f : ArrayRef(functions).slice(i, std::min(kKernelsPerPart, functions.size() - i))) {
       std::string prefix = (f.getSymName() + ".const").str();

@@ -106,7 +106,7 @@ void check(const std::string &text, const std::vector<Arg> &args, double toleran
     m.type = parseType(a.element, &context);
     m.storage = *oracle::Storage::of(m.type);
     m.elements = elementsOf(a.shape);
-    m.bytes.assign((m.elements * std::max(m.storage.bits, m.type.isInteger(1) ? 8u : 1u) + 7) / 8 + 16, 0x5a);
+    m.bytes.assign(m.elements * std::max(m.storage.bits, 8u) / 8 + 16, 0x5a);
     fill(m, a, 17 + i);
     start.push_back(m);
   }
