@@ -290,6 +290,11 @@ bool buildGive(Value slotValue, bool write, BuildContext &c) {
       return;
     }
     ++count;
+    Fifo::Slot &s = f.slots[held.sequence % ch->depth];
+    if (!write && f.freed() > held.sequence && s.sequence == held.sequence) { // poison: nobody may read it any more
+      s.sequence = -1;
+      std::fill(s.data.begin(), s.data.end(), std::numeric_limits<double>::quiet_NaN());
+    }
     pass(frame, nullptr, "");
   });
   return true;
@@ -335,6 +340,10 @@ bool buildGet(GetOp op, BuildContext &c) {
   c.add([=](Frame &frame) {
     Held held = heldOf(frame, slot);
     Fifo::Slot &s = ch->fifos[held.fifo].slots[held.sequence % ch->depth];
+    if (s.sequence == -1) {
+      frame.error = "channel " + ch->name + ": slot " + std::to_string(held.sequence) + " is read after its release";
+      return;
+    }
     if (s.sequence != held.sequence) {
       frame.error = "channel " + ch->name + ": slot " + std::to_string(held.sequence) + " was overwritten by slot " +
                     std::to_string(s.sequence) + " before it was read";

@@ -74,8 +74,8 @@ public:
 
 private:
   LogicalResult checkMachine() {
-    bool dots = !kernel.getBody().walk([](DotOp) { return WalkResult::interrupt(); }).wasInterrupted();
-    if (!dots && !machine.unitFor("matrix"))
+    bool dots = kernel.getBody().walk([](DotOp) { return WalkResult::interrupt(); }).wasInterrupted();
+    if (dots && !machine.unitFor("matrix"))
       return kernel.emitOpError() << "in kernel @" << kernel.getSymName() << ": machine " << machine->name
                                   << " has no unit that does 'matrix'; choose a form without tile.dot";
     return success();

@@ -160,7 +160,7 @@ private:
   //===-- dots
   //-----------------------------------------------------------------------------------------------------===//
 
-  /// Capacity of the memory from which a port of the matrix unit reads, or into which it writes; 0 = no limit.
+  /// The memory from which a port of the matrix unit reads, or into which it writes; null when no path says.
   const Memory *portMemory(StringRef port) {
     for (const Path &p : machine->paths)
       if (p.to == port || p.from == port)
@@ -498,9 +498,7 @@ private:
     };
     Value tile = part(store.getTile()), mask = store.getMask() ? part(store.getMask()) : Value();
     auto offsets = shifted(b, store.getOffsets(), type, loop.getInductionVar());
-    auto strips = StoreOp::create(b, store.getLoc(), tile, store.getView(), offsets, mask, store.getInbounds(),
-                                  store.getTagAttr());
-    (void)strips;
+    StoreOp::create(b, store.getLoc(), tile, store.getView(), offsets, mask, store.getInbounds(), store.getTagAttr());
     scf::YieldOp::create(b, store.getLoc());
     store.erase();
   }

@@ -423,6 +423,21 @@ TEST_F(Staging, ImpliedFlagsNeedTheirDepth) {
   }
 }
 
+TEST_F(Staging, ReleasedSlotsArePoison) {
+  Case c = matmul("arch2201", 130, 257, 200);
+  auto staged = parse(c);
+  ASSERT_TRUE(succeeded(stage(*staged, machine(c.machine))));
+  tile::ReleaseOp early;
+  kernelOf(*staged).walk([&](tile::ReleaseOp release) {
+    if (!early)
+      early = release;
+  });
+  ASSERT_TRUE(early);
+  early->moveAfter(early.getSlot().getDefiningOp());
+  EXPECT_TRUE(run(c, kernelOf(*staged), 1).empty());
+  EXPECT_NE(messages.find("is read after its release"), std::string::npos) << messages;
+}
+
 /// The text between the passes is still a kernel: strips alone change no bit.
 TEST_F(Staging, StripsAloneGiveTheSameBits) {
   for (const char *m : kMachines) {
