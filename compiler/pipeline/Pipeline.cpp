@@ -166,12 +166,13 @@ llvm::json::Object fusionReport(const FuseReport &fuse) {
   for (const FuseReport::Region &r : fuse.regions) {
     llvm::json::Array ops;
     for (const std::string &op : r.ops)
-      ops.push_back(op);
+      ops.push_back(utf8(op));
     regions.push_back(llvm::json::Object{
         {"family", r.family}, {"ops", std::move(ops)}, {"inputs", r.inputs}, {"outputs", r.outputs}});
   }
   for (const FuseReport::Cut &c : fuse.cuts)
-    cuts.push_back(llvm::json::Object{{"producer", c.producer}, {"consumer", c.consumer}, {"reason", c.reason}});
+    cuts.push_back(
+        llvm::json::Object{{"producer", utf8(c.producer)}, {"consumer", utf8(c.consumer)}, {"reason", utf8(c.reason)}});
   return llvm::json::Object{{"regions", std::move(regions)}, {"cuts", std::move(cuts)}};
 }
 

@@ -9,8 +9,7 @@ static constexpr size_t kMaxErrors = 10000;
 
 std::string adze::printable(llvm::StringRef text, size_t limit) {
   bool cut = text.size() > limit;
-  std::string valid = llvm::json::isUTF8(text.take_front(limit)) ? text.take_front(limit).str()
-                                                                 : llvm::json::fixUTF8(text.take_front(limit));
+  std::string valid = utf8(text.take_front(limit));
   std::string out;
   llvm::raw_string_ostream os(out);
   for (char c : valid) {
@@ -23,6 +22,10 @@ std::string adze::printable(llvm::StringRef text, size_t limit) {
   if (cut)
     os << "... (" << text.size() << " bytes)";
   return out;
+}
+
+std::string adze::utf8(llvm::StringRef text) {
+  return llvm::json::isUTF8(text) ? text.str() : llvm::json::fixUTF8(text);
 }
 
 static std::string placeText(const ErrorPlace &where) {
@@ -80,7 +83,7 @@ llvm::json::Object adze::toJSON(const Error &error) {
   llvm::json::Object where;
   auto text = [&](const char *key, llvm::StringRef value) {
     if (!value.empty())
-      where[key] = llvm::json::isUTF8(value) ? value.str() : llvm::json::fixUTF8(value);
+      where[key] = utf8(value);
   };
   auto number = [&](const char *key, int64_t value) {
     if (value >= 0)
@@ -95,7 +98,6 @@ llvm::json::Object adze::toJSON(const Error &error) {
   number("opset", p.opset);
   number("index", p.index);
   number("byte_offset", p.byteOffset);
-  auto utf8 = [](llvm::StringRef s) { return llvm::json::isUTF8(s) ? s.str() : llvm::json::fixUTF8(s); };
   return llvm::json::Object{{"kind", kindName(error.kind)}, {"exit", static_cast<int>(error.kind)},
                             {"what", utf8(error.what)},     {"why", utf8(error.why)},
                             {"remedy", utf8(error.remedy)}, {"where", std::move(where)}};

@@ -40,6 +40,9 @@ struct Error {
 /// terminal.
 std::string printable(llvm::StringRef text, size_t limit = 160);
 
+/// The text as JSON takes it: invalid UTF-8 is replaced.
+std::string utf8(llvm::StringRef text);
+
 /// One error as text of up to four lines, no trailing newline.
 std::string toText(const Error &error);
 llvm::json::Object toJSON(const Error &error);

@@ -124,7 +124,8 @@ static bool checkTargets(llvm::ArrayRef<std::string> names, Console &console) {
     }
     std::string near = nearest(name, known);
     console.usage("unknown target '" + printable(name) + "'", why,
-                  near.empty() ? "`adze targets` lists what there is" : "did you mean " + near + "? See `adze targets`");
+                  near.empty() ? "`adze targets` lists what there is"
+                               : "did you mean " + near + "? See `adze targets`");
     return false;
   }
   return true;

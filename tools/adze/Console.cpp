@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <unistd.h>
 
+using namespace adze;
 using namespace adze::cli;
 
 Console::Console() : started(Clock::now()), stepStarted(started), lastShown(started) {
@@ -25,7 +26,6 @@ void Console::printError(llvm::StringRef text) {
 int Console::fail(int exit, llvm::StringRef what, llvm::StringRef where, llvm::StringRef why, llvm::StringRef remedy) {
   printError(("error: " + what + "\n  where: " + where + "\n  why: " + why + "\n  remedy: " + remedy).str());
   if (json) {
-    auto utf8 = [](llvm::StringRef s) { return llvm::json::isUTF8(s) ? s.str() : llvm::json::fixUTF8(s); };
     llvm::json::Object error{
         {"exit", exit}, {"what", utf8(what)}, {"where", utf8(where)}, {"why", utf8(why)}, {"remedy", utf8(remedy)}};
     result(llvm::json::Object{{"ok", false}, {"exit", exit}, {"errors", llvm::json::Array{std::move(error)}}});
@@ -36,11 +36,9 @@ int Console::fail(int exit, llvm::StringRef what, llvm::StringRef where, llvm::S
 int Console::failText(int exit, llvm::StringRef text) {
   printError(("error: " + text).str());
   if (json)
-    result(llvm::json::Object{
-        {"ok", false},
-        {"exit", exit},
-        {"errors", llvm::json::Array{llvm::json::Object{
-                       {"exit", exit}, {"what", llvm::json::isUTF8(text) ? text.str() : llvm::json::fixUTF8(text)}}}}});
+    result(llvm::json::Object{{"ok", false},
+                              {"exit", exit},
+                              {"errors", llvm::json::Array{llvm::json::Object{{"exit", exit}, {"what", utf8(text)}}}}});
   return exit;
 }
 

@@ -9,10 +9,6 @@
 using namespace adze;
 using namespace adze::cli;
 
-std::string adze::cli::utf8(llvm::StringRef text) {
-  return llvm::json::isUTF8(text) ? text.str() : llvm::json::fixUTF8(text);
-}
-
 std::string adze::cli::shapeText(llvm::ArrayRef<int64_t> dims) {
   std::string out;
   llvm::raw_string_ostream os(out);

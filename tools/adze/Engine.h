@@ -97,7 +97,5 @@ HostTensor randomTensor(DType dtype, llvm::ArrayRef<int64_t> dims, uint64_t seed
 
 /// "2x3x4"-like text "[2, 3, 4]".
 std::string shapeText(llvm::ArrayRef<int64_t> dims);
-/// Names as JSON wants them: invalid UTF-8 is replaced.
-std::string utf8(llvm::StringRef text);
 
 } // namespace adze::cli

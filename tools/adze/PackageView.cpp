@@ -1,15 +1,12 @@
 // The runtime's reader reports by exception, so this file alone of the tool is compiled with them.
 #include "tools/adze/PackageView.h"
+#include "compiler/support/Status.h"
 #include "runtime/src/package/Program.h"
 #include "runtime/src/status/Status.h"
 
 using namespace adze;
 using llvm::json::Array;
 using llvm::json::Object;
-
-static std::string clean(const std::string &text) {
-  return llvm::json::isUTF8(text) ? text : llvm::json::fixUTF8(text);
-}
 
 static const char *operatorName(rt::ExprOp op) {
   static const char *const names[] = {"constant", "symbol", "add", "sub", "mul",    "floordiv", "ceildiv", "mod",
@@ -26,7 +23,7 @@ static std::string exprText(const rt::SymbolTable &table, uint32_t index, int de
   case rt::ExprOp::constant:
     return std::to_string(e.value);
   case rt::ExprOp::symbol:
-    return clean(table.symbols[e.a].name);
+    return utf8(table.symbols[e.a].name);
   case rt::ExprOp::add:
     return "(" + sub(e.a) + " + " + sub(e.b) + ")";
   case rt::ExprOp::sub:
@@ -52,8 +49,7 @@ static Array tensors(const rt::Package &package, const std::vector<rt::TensorDef
     Array shape;
     for (uint32_t dim : def.dims)
       shape.push_back(exprValue(package.table, dim));
-    out.push_back(
-        Object{{"name", clean(def.name)}, {"dtype", adze_dtype_name(def.dtype)}, {"shape", std::move(shape)}});
+    out.push_back(Object{{"name", utf8(def.name)}, {"dtype", adze_dtype_name(def.dtype)}, {"shape", std::move(shape)}});
   }
   return out;
 }
@@ -85,7 +81,7 @@ static Array sections(const rt::PackageReader &reader) {
   for (const rt::Section &section : reader.sections())
     out.push_back(Object{{"name", sectionName(section)},
                          {"kind", kindName(section.kind)},
-                         {"label", clean(section.label)},
+                         {"label", utf8(section.label)},
                          {"offset", static_cast<int64_t>(section.offset)},
                          {"bytes", static_cast<int64_t>(section.size)},
                          {"digest", section.digestHex}});
@@ -103,28 +99,28 @@ static Object program(const rt::Package &package, const rt::Program &source) {
         if (dispatch->kernel < launches.size())
           ++launches[dispatch->kernel];
       } else if (const auto *host = std::get_if<rt::HostCommand>(&command)) {
-        hostOps.push_back(clean(host->nodes));
+        hostOps.push_back(utf8(host->nodes));
       }
     }
   Array images, kernels;
   for (const rt::Image &image : source.images)
-    images.push_back(Object{{"arch", clean(image.arch)},
+    images.push_back(Object{{"arch", utf8(image.arch)},
                             {"section", sectionName(package.reader->sections()[image.section])},
                             {"bytes", static_cast<int64_t>(package.reader->sections()[image.section].size)}});
   for (size_t i = 0; i < launches.size(); ++i) {
     const rt::Kernel &kernel = source.images[0].kernels[i];
-    kernels.push_back(Object{{"symbol", clean(kernel.symbol)},
-                             {"key", clean(kernel.key)},
-                             {"nodes", clean(kernel.nodes)},
+    kernels.push_back(Object{{"symbol", utf8(kernel.symbol)},
+                             {"key", utf8(kernel.key)},
+                             {"nodes", utf8(kernel.nodes)},
                              {"scratch", static_cast<int64_t>(kernel.scratch)},
                              {"launches", launches[i]}});
   }
   Array checks;
   for (const rt::Check &check : source.checks)
-    checks.push_back(clean(check.message));
-  return Object{{"target", clean(source.target)}, {"arena_bytes", exprValue(source.table, source.arenaBytes)},
-                {"dispatches", dispatches},       {"host_ops", std::move(hostOps)},
-                {"images", std::move(images)},    {"kernels", std::move(kernels)},
+    checks.push_back(utf8(check.message));
+  return Object{{"target", utf8(source.target)}, {"arena_bytes", exprValue(source.table, source.arenaBytes)},
+                {"dispatches", dispatches},      {"host_ops", std::move(hostOps)},
+                {"images", std::move(images)},   {"kernels", std::move(kernels)},
                 {"checks", std::move(checks)}};
 }
 
@@ -134,7 +130,7 @@ static Object describe(const rt::Package &package) {
     programs.push_back(program(package, source));
   Object provenance;
   for (const auto &[key, value] : package.provenance)
-    provenance[clean(key)] = clean(value);
+    provenance[utf8(key)] = utf8(value);
   return Object{{"file_bytes", static_cast<int64_t>(package.reader->fileSize())},
                 {"version", static_cast<int64_t>(package.reader->header().version)},
                 {"inputs", tensors(package, package.inputs)},
@@ -171,7 +167,7 @@ std::optional<std::vector<char>> adze::cli::readSection(const std::string &path,
       }
       names += (names.empty() ? "" : ", ") + sectionName(section);
     }
-    rt::fail(ADZE_INVALID_ARGUMENT, "no section '" + clean(name) + "'", path, "the sections are: " + names,
+    rt::fail(ADZE_INVALID_ARGUMENT, "no section '" + utf8(name) + "'", path, "the sections are: " + names,
              "use one of these names");
   } catch (...) {
     rt::Error error = rt::currentError();
