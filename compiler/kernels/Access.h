@@ -46,7 +46,11 @@ public:
   Space(mlir::MLIRContext *context, llvm::ArrayRef<mlir::AffineExpr> extents)
       : context(context), extents(extents.begin(), extents.end()), barriers(extents.size() + 1, false) {}
   /// Records an access for the decision which dims may be merged.
-  void record(LinearAccess access) { accesses.push_back(std::move(access)); }
+  /// `arg`: the kernel's argument, where that matters to the caller.
+  void record(LinearAccess access, int arg = -1) {
+    accesses.push_back(std::move(access));
+    args.push_back(arg);
+  }
   /// No group contains both dim - 1 and dim.
   void barrier(unsigned dim) { barriers[dim] = true; }
   void isolate(unsigned dim) { barriers[dim] = barriers[dim + 1] = true; }
@@ -54,12 +58,14 @@ public:
   llvm::SmallVector<Group> merge() const;
   llvm::ArrayRef<mlir::AffineExpr> getExtents() const { return extents; }
   llvm::ArrayRef<LinearAccess> getAccesses() const { return accesses; }
+  llvm::ArrayRef<int> getArgs() const { return args; }
 
 private:
   mlir::MLIRContext *context;
   llvm::SmallVector<mlir::AffineExpr, 6> extents;
   std::vector<bool> barriers;
   std::vector<LinearAccess> accesses;
+  std::vector<int> args;
 };
 
 /// The stride of an access along a merged group.

@@ -85,6 +85,54 @@ void hoistConstants(RegionOp region) {
   }
 }
 
+/// Operands of the region that the anchor reads.
+llvm::SmallDenseSet<unsigned> readByAnchor(Operation *anchor, const RegionArgs &args) {
+  llvm::SmallDenseSet<unsigned> found;
+  SmallVector<Value> open(anchor ? anchor->getOperands() : ValueRange());
+  while (!open.empty()) {
+    Value v = open.pop_back_val();
+    if (auto arg = args.operand(v))
+      found.insert(*arg);
+    else if (Operation *op = v.getDefiningOp())
+      open.append(op->operand_begin(), op->operand_end());
+  }
+  return found;
+}
+
+/// exec.launch's aliases: an operand that is read only where the result is written, element by element. Regions of
+/// several results have none: a store of one might precede a load for another.
+DenseI64ArrayAttr aliasesOf(RegionOp region) {
+  YieldOp yield = yieldOf(region);
+  if (yield.getValues().size() != 1)
+    return {};
+  Value y = yield.getValues()[0];
+  RegionArgs args(region);
+  Operation *anchor = anchorOf(region);
+  llvm::SmallDenseSet<unsigned> excluded = readByAnchor(anchor, args);
+  SmallVector<Value> bound;
+  if (anchor)
+    bound.append(anchor->result_begin(), anchor->result_end());
+  Dims dims = getDims(y);
+  Access access = identityAccess(y.getContext(), dims.size());
+  Space space(y.getContext(), dims);
+  collectAccesses(y, access, args, space, bound);
+  LinearAccess own = linearize(y.getContext(), dims, access, dims.size());
+  auto differs = [&](const LinearAccess &a) {
+    return !provablyEqual(a.offset, own.offset) ||
+           !llvm::all_of(llvm::zip_equal(a.strides, own.strides),
+                         [](auto pair) { return provablyEqual(std::get<0>(pair), std::get<1>(pair)); });
+  };
+  for (auto [a, arg] : llvm::zip_equal(space.getAccesses(), space.getArgs()))
+    if (differs(a))
+      excluded.insert(arg);
+  for (int arg : space.getArgs()) {
+    Type element = elementOf(region.getInputs()[arg]);
+    if (!excluded.contains(arg) && element.getIntOrFloatBitWidth() == elementOf(y).getIntOrFloatBitWidth())
+      return DenseI64ArrayAttr::get(y.getContext(), {int64_t(arg)});
+  }
+  return {};
+}
+
 /// Gives every kernel its final name and drops those that are equal to an earlier one.
 class KernelPool {
 public:
@@ -158,7 +206,7 @@ LogicalResult buildKernels(ModuleOp module, const Target &target, ArrayRef<Targe
     tile::KernelOp kernel = pool.intern(built->kernel);
     auto launch = exec::LaunchOp::create(b, region.getLoc(), TypeRange(ValueRange(region.getOutputs())),
                                          FlatSymbolRefAttr::get(kernel.getSymNameAttr()), built->operands,
-                                         AffineMapAttr::get(built->dims), DenseI64ArrayAttr());
+                                         AffineMapAttr::get(built->dims), aliasesOf(region));
     region.replaceAllUsesWith(launch);
     region.erase();
   }

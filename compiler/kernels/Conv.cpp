@@ -305,7 +305,6 @@ BuildResult ConvBuilder::build() {
 }
 
 //===-- depthwise
-//--------------------------------------------------------------------------------------------------===//
 
 /// One input and one output channel a group: no product of matrices, but a multiply-add per tap over [channel x pixel].
 class DepthwiseBuilder : WindowKernel {
@@ -363,11 +362,9 @@ BuildResult DepthwiseBuilder::build() {
   };
   k.beginBody();
   enter(k);
-  Value windows = window(k, *args.operand(op.getX()));
   Value init = k.zeros({bf, bp}, acc);
   Value sum = forTaps(k, init, [&](ArrayRef<Value> taps, ValueRange carried) -> SmallVector<Value> {
-    Value x = widen(loadTap(k, windows, taps, offsets[channelGroup], bf), elementOf(op.getX()));
-    x = k.transpose(x, {1, 0});
+    Value x = widen(loadPixels(k, *args.operand(op.getX()), taps, offsets[channelGroup], bf), elementOf(op.getX()));
     Value w = k.broadcast(widen(weightTile(k, taps, bf), elementOf(op.getW())), {bf, bp});
     ScalarBuilder s(k, x);
     return {isF ? s.addf(carried[0], s.mulf(x, w)) : s.addi(carried[0], s.muli(x, w))};

@@ -62,7 +62,6 @@ AffineExpr extentProduct(MLIRContext *context, ArrayRef<Group> groups) {
 }
 
 //===-- grid
-//-------------------------------------------------------------------------------------------------------===//
 
 GridMap::GridMap(KernelText &k, ArrayRef<Group> groups, ArrayRef<int64_t> sizes) : groups(groups), sizes(sizes) {
   SmallVector<unsigned> single;
@@ -100,7 +99,6 @@ SmallVector<Value> GridMap::offsets(KernelText &k) const {
 }
 
 //===-- end
-//--------------------------------------------------------------------------------------------------------===//
 
 BuildResult finish(KernelRequest &r, KernelText &k, const Plan &plan, Type accumulator, ArrayRef<Value> operands) {
   BuiltKernel built;
@@ -114,7 +112,6 @@ BuildResult finish(KernelRequest &r, KernelText &k, const Plan &plan, Type accum
 }
 
 //===-- tiles
-//------------------------------------------------------------------------------------------------------===//
 
 Value addBroadcast(KernelText &k, Value a, Value b) {
   SmallVector<int64_t> joint;

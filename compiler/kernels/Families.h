@@ -33,7 +33,6 @@ BuildResult buildTopK(KernelRequest &r);
 BuildResult buildRnn(KernelRequest &r);
 
 //===-- shared
-//-----------------------------------------------------------------------------------------------------===//
 
 /// The op of the region that is neither elementwise nor constant; null in a pointwise region.
 mlir::Operation *anchorOf(graph::RegionOp region);

@@ -176,7 +176,6 @@ BuildResult buildGather(KernelRequest &r) {
 }
 
 //===-- resize
-//-----------------------------------------------------------------------------------------------------===//
 
 /// y[outer, i, inner] = sum over taps of weights[i, t] * x[outer, indices[i, t], inner].
 BuildResult buildResize(KernelRequest &r) {

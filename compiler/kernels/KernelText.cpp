@@ -29,7 +29,6 @@ KernelText::KernelText(ModuleOp module, Location loc, StringRef family, StringRe
 }
 
 //===-- signature
-//--------------------------------------------------------------------------------------------------===//
 
 unsigned KernelText::addRef(Type graphElement, tile::Effect effect) {
   refs.push_back(tile::RefType::get(context, tileType(graphElement), effect));
@@ -61,7 +60,6 @@ unsigned KernelText::dimNumber(AffineExpr expr) {
 }
 
 //===-- regions
-//----------------------------------------------------------------------------------------------------===//
 
 void KernelText::begin(Region &region, TypeRange accumulators) {
   block = new Block();
@@ -106,7 +104,6 @@ Value KernelText::accumulator(unsigned i) {
 }
 
 //===-- index values
-//-----------------------------------------------------------------------------------------------===//
 
 Value KernelText::atHead(llvm::function_ref<Value(OpBuilder &)> make) {
   OpBuilder::InsertionGuard guard(b);
@@ -146,7 +143,6 @@ AffineExpr KernelText::ceilDiv(AffineExpr x, int64_t by) {
 }
 
 //===-- views
-//------------------------------------------------------------------------------------------------------===//
 
 static bool isRowMajor(const StridedView &v) {
   if (graph::constantOf(v.offset) != 0)
@@ -198,7 +194,6 @@ Value KernelText::packedView(unsigned argument, ArrayRef<AffineExpr> extents, ti
 }
 
 //===-- tiles
-//------------------------------------------------------------------------------------------------------===//
 
 static Type elementOf(Value tile) { return cast<RankedTensorType>(tile.getType()).getElementType(); }
 static ArrayRef<int64_t> shapeOf(Value tile) { return cast<RankedTensorType>(tile.getType()).getShape(); }
@@ -318,7 +313,6 @@ SmallVector<Value> KernelText::delinearize(Value linear, ArrayRef<AffineExpr> ba
 }
 
 //===-- end
-//--------------------------------------------------------------------------------------------------------===//
 
 tile::KernelOp KernelText::finalize(const Plan &plan, Type accumulator) {
   SmallVector<Attribute> names, types;

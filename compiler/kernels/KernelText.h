@@ -34,14 +34,14 @@ public:
   mlir::Location loc;
   mlir::MLIRContext *context;
 
-  //===-- before the first region --------------------------------------------------------------------------------===//
+  //===-- before the first region
   unsigned addRef(mlir::Type graphElement, tile::Effect effect);
   /// A grid dim; programs start at multiples of `step`.
   unsigned addGrid(mlir::AffineExpr extent, int64_t step = 1);
   /// The grid dim whose partial results fold merges.
   unsigned addSplit(int64_t shares);
 
-  //===-- regions ------------------------------------------------------------------------------------------------===//
+  //===-- regions
   void beginBody() { begin(op.getBody(), {}); }
   void beginFold(mlir::TypeRange accumulators);
   void beginFinish(mlir::TypeRange accumulators) { begin(op.getFinish(), accumulators); }
@@ -50,7 +50,7 @@ public:
   mlir::Value offset(unsigned grid);
   mlir::Value accumulator(unsigned i);
 
-  //===-- index values -------------------------------------------------------------------------------------------===//
+  //===-- index values
   mlir::Value index(int64_t value);
   mlir::Value dim(mlir::AffineExpr expr);
   mlir::Value add(mlir::Value x, mlir::Value y);
@@ -63,7 +63,7 @@ public:
   mlir::AffineExpr constant(int64_t value) { return mlir::getAffineConstantExpr(value, context); }
   mlir::AffineExpr ceilDiv(mlir::AffineExpr x, int64_t by);
 
-  //===-- views and tiles ----------------------------------------------------------------------------------------===//
+  //===-- views and tiles
   mlir::Value view(const StridedView &v);
   mlir::Value packedView(unsigned arg, llvm::ArrayRef<mlir::AffineExpr> extents, tile::PackAttr pack);
   mlir::RankedTensorType tensor(llvm::ArrayRef<int64_t> shape, mlir::Type element) {
@@ -97,7 +97,7 @@ public:
   /// Parts of a linear index in row-major order of `basis`.
   llvm::SmallVector<mlir::Value> delinearize(mlir::Value linear, llvm::ArrayRef<mlir::AffineExpr> basis);
 
-  //===-- end ----------------------------------------------------------------------------------------------------===//
+  //===-- end
   /// Completes the kernel and returns it; `dims` are the launch's expressions.
   tile::KernelOp finalize(const Plan &plan, mlir::Type accumulator);
   mlir::AffineMap launchDims() const { return graph::makeExprMap(context, dims); }

@@ -75,7 +75,6 @@ BuildResult buildConcat(KernelRequest &r) {
 }
 
 //===-- pad
-//--------------------------------------------------------------------------------------------------------===//
 
 namespace {
 /// One padding: which dims are padded, and the frame over the result.

@@ -114,14 +114,13 @@ BuildResult PoolBuilder::build() {
   makeGrid(k, bc, bp);
   k.beginBody();
   enter(k);
-  Value windows = window(k, *args.operand(op.getX()));
   TypedAttr pad = isMax ? lowestValue(element) : TypedAttr();
   Value init = isMax ? k.splat({bc, bp}, pad) : k.zeros({bc, bp}, acc);
   Value result = forTaps(k, init, [&](ArrayRef<Value> taps, ValueRange carried) -> SmallVector<Value> {
-    Value x = loadTap(k, windows, taps, offsets[channelGroup], bc, pad);
+    Value x = loadPixels(k, *args.operand(op.getX()), taps, offsets[channelGroup], bc, pad);
     if (!isMax && isF)
       x = k.convert(x, acc);
-    return {combine(k, carried[0], k.transpose(x, {1, 0}))};
+    return {combine(k, carried[0], x)};
   })[0];
   k.yield(result);
   k.beginFinish(result.getType());
@@ -139,7 +138,6 @@ BuildResult PoolBuilder::build() {
 }
 
 //===-- indices
-//----------------------------------------------------------------------------------------------------===//
 
 class PoolIndexBuilder : WindowKernel {
 public:

@@ -141,7 +141,6 @@ BuildResult buildReduce(KernelRequest &r) {
 }
 
 //===-- arg_reduce
-//-------------------------------------------------------------------------------------------------===//
 
 BuildResult buildArgReduce(KernelRequest &r) {
   auto op = cast<ArgReduceOp>(anchorOf(r.region));

@@ -47,8 +47,8 @@ static Access channelAccess(const Access &x) { return {x[1]}; }
 void collectAccesses(Value v, const Access &access, const RegionArgs &args, Space &space, ArrayRef<Value> bound) {
   if (llvm::is_contained(bound, v))
     return;
-  if (args.operand(v)) {
-    space.record(linearize(v.getContext(), getDims(v), access, space.getExtents().size()));
+  if (std::optional<unsigned> arg = args.operand(v)) {
+    space.record(linearize(v.getContext(), getDims(v), access, space.getExtents().size()), *arg);
     return;
   }
   Operation *op = v.getDefiningOp();

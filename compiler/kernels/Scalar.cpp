@@ -39,7 +39,6 @@ TypedAttr lowestValue(Type element) { return extremeValue(element, false); }
 TypedAttr highestValue(Type element) { return extremeValue(element, true); }
 
 //===-- shorthand
-//--------------------------------------------------------------------------------------------------===//
 
 ScalarBuilder::ScalarBuilder(KernelText &k, Value like) : k(k), shape(shapeOf(like)) {}
 
@@ -103,7 +102,6 @@ private:
 } // namespace
 
 //===-- unary
-//------------------------------------------------------------------------------------------------------===//
 
 Value Emitter::gelu(bool tanh) {
   Value x = in[0], half = s.mulf(x, f(0.5));
@@ -189,7 +187,6 @@ Value Emitter::unary() {
 }
 
 //===-- binary
-//-----------------------------------------------------------------------------------------------------===//
 
 Value Emitter::integerDivision() {
   Value a = in[0], b = in[1], zero = s.cmpi(CmpIPredicate::eq, b, i(0));
@@ -350,7 +347,6 @@ Value Emitter::binary() {
 }
 
 //===-- conversions
-//------------------------------------------------------------------------------------------------===//
 
 Value Emitter::castToInteger(Type target, bool saturate, tile::RoundMode round) {
   Type to = tileType(target);

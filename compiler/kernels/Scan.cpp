@@ -58,7 +58,6 @@ BuildResult buildScan(KernelRequest &r) {
 }
 
 //===-- top-k
-//------------------------------------------------------------------------------------------------------===//
 
 /// Rows up to this length are one chunk.
 static constexpr int64_t kLongestChunk = 4096;

@@ -42,6 +42,7 @@ void WindowKernel::analyse(bool row) {
   Space space(context, extents);
   for (unsigned d : {1, 2, 3})
     space.barrier(d);
+  rowForm = row;
   if (row)
     space.barrier(extents.size() - 1);
   collectResults(r.region, args, resultAccess(), space, {y});
@@ -172,6 +173,57 @@ Value WindowKernel::loadTap(KernelText &k, Value window, ValueRange taps, Value 
   tile.front() = sizes[pixelGroup];
   tile.back() = channels;
   return k.reshape(k.load(window, at, tile, pad, "x"), {sizes[pixelGroup], channels});
+}
+
+bool WindowKernel::isRow() const {
+  unsigned innermost = 2 + shape.spatial();
+  return rowForm && !shape.transposed && shape.groups == 1 && groups[pixelGroup].first == innermost &&
+         groups[pixelGroup].last == innermost;
+}
+
+Value WindowKernel::loadRowTap(KernelText &k, unsigned arg, ValueRange taps, Value channel, int64_t channels,
+                               TypedAttr pad) const {
+  SmallVector<Value> at(shape.spatial(), k.index(0)); // output coordinates
+  for (unsigned g = firstPixelGroup; g < groups.size(); ++g) {
+    if (g == channelGroup)
+      continue;
+    unsigned first = groups[g].first - 3, last = groups[g].last - 3;
+    auto parts = k.delinearize(offsets[g], ArrayRef<AffineExpr>(shape.out).slice(first, last - first + 1));
+    llvm::copy(parts, at.begin() + first);
+  }
+  auto position = [&](unsigned d) {
+    Value tap = k.mul(taps[d], k.index(shape.dilation[d]));
+    return k.sub(k.add(k.mul(at[d], k.index(shape.stride[d])), tap), k.index(shape.pads[d]));
+  };
+  AffineExpr plane = product(context, shape.in);
+  StridedView v;
+  v.arg = arg;
+  v.offset = k.constant(0);
+  SmallVector<Value> start;
+  auto push = [&](AffineExpr extent, AffineExpr stride, Value offset) {
+    v.extents.push_back(extent);
+    v.strides.push_back(stride);
+    start.push_back(offset);
+  };
+  push(shape.images, product(context, {shape.channels, plane}), imageGroup ? offsets[*imageGroup] : k.index(0));
+  unsigned inner = shape.spatial() - 1;
+  for (unsigned d = 0; d < inner; ++d)
+    push(shape.in[d], product(context, ArrayRef<AffineExpr>(shape.in).drop_front(d + 1)), position(d));
+  push(shape.channels, plane, channel);
+  push(shape.in[inner], k.constant(1), position(inner));
+  int64_t stride = shape.stride[inner], bp = sizes[pixelGroup];
+  Value box = k.load(k.view(v), start, {channels, (bp - 1) * stride + 1}, pad, "x");
+  if (stride == 1)
+    return box;
+  auto type = k.tensor({channels, bp}, cast<RankedTensorType>(box.getType()).getElementType());
+  return tile::SliceOp::create(k.b, k.loc, type, box, ArrayRef<int64_t>{0, 0}, ArrayRef<int64_t>{1, stride});
+}
+
+Value WindowKernel::loadPixels(KernelText &k, unsigned arg, ValueRange taps, Value channel, int64_t channels,
+                               TypedAttr pad) const {
+  if (isRow())
+    return loadRowTap(k, arg, taps, channel, channels, pad);
+  return k.transpose(loadTap(k, window(k, arg), taps, channel, channels, pad), {1, 0});
 }
 
 SmallVector<Value>

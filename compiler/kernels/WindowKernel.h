@@ -42,6 +42,14 @@ protected:
   /// Loads [BP x channels] of one tap.
   mlir::Value loadTap(KernelText &k, mlir::Value window, mlir::ValueRange taps, mlir::Value channel, int64_t channels,
                       mlir::TypedAttr pad = {}) const;
+  /// Tiles of pixels lie in one row of the output, so that one tap of them is a box of x.
+  bool isRow() const;
+  /// Loads [channels x BP] of one tap of argument `arg`; needs isRow().
+  mlir::Value loadRowTap(KernelText &k, unsigned arg, mlir::ValueRange taps, mlir::Value channel, int64_t channels,
+                         mlir::TypedAttr pad = {}) const;
+  /// Loads [channels x BP] of one tap, through the windows unless isRow().
+  mlir::Value loadPixels(KernelText &k, unsigned arg, mlir::ValueRange taps, mlir::Value channel, int64_t channels,
+                         mlir::TypedAttr pad = {}) const;
   /// Calls `body` for every tap with its indices, unrolled or as a loop over `carried`.
   llvm::SmallVector<mlir::Value>
   forTaps(KernelText &k, mlir::ValueRange init,
@@ -63,6 +71,7 @@ protected:
   std::optional<unsigned> imageGroup, groupGroup;
   unsigned channelGroup = 0, pixelGroup = 0; // the last of the pixel groups is tiled
   unsigned firstPixelGroup = 0;
+  bool rowForm = false;
   std::unique_ptr<GridMap> grid;
 };
 

@@ -326,6 +326,28 @@ TEST_F(KernelsTest, ProductsReadOperandsThroughViews) {
     EXPECT_EQ(run1(text, {host(DType::F32, {6, 3, 8}, a), host(DType::F32, {5, 8}, b)}, plan), want) << plan;
 }
 
+TEST_F(KernelsTest, ResultsMayTakeOverOperandsReadInPlace) {
+  const char *text =
+      R"(func.func @main(%a: tensor<4x6xf32>, %b: tensor<6xf32>, %w: tensor<6x6xf32>) -> (tensor<4x6xf32>, tensor<6x4xf32>, tensor<4x6xf32>, tensor<4x6xi1>) {
+    %0 = graph.add %b, %a : (tensor<6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32>
+    %1 = graph.transpose %a {perm = array<i64: 1, 0>} : (tensor<4x6xf32>) -> tensor<6x4xf32>
+    %2 = graph.region "matmul"(%a, %w, %0) : (tensor<4x6xf32>, tensor<6x6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32> {
+    ^bb0(%x: tensor<4x6xf32>, %y: tensor<6x6xf32>, %r: tensor<4x6xf32>):
+      %5 = graph.matmul %x, %y {trans_a = false, trans_b = false} : (tensor<4x6xf32>, tensor<6x6xf32>) -> tensor<4x6xf32>
+      %6 = graph.add %x, %5 : (tensor<4x6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32>
+      %7 = graph.add %6, %r : (tensor<4x6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32>
+      graph.yield %7 : tensor<4x6xf32>
+    }
+    %3 = graph.isnan %a : (tensor<4x6xf32>) -> tensor<4x6xi1>
+    return %0, %1, %2, %3 : tensor<4x6xf32>, tensor<6x4xf32>, tensor<4x6xf32>, tensor<4x6xi1>
+  })";
+  auto module = build(text, PlainTarget());
+  std::vector<int64_t> aliases;
+  module->walk([&](exec::LaunchOp launch) { aliases.push_back(launch.getAliases() ? (*launch.getAliases())[0] : -1); });
+  // The broadcast operand, the transposed one, the product's own operand and the wider elements do not qualify.
+  EXPECT_EQ(aliases, (std::vector<int64_t>{1, -1, 2, -1}));
+}
+
 TEST_F(KernelsTest, RefusesWhatHasNoBuilder) {
   const char *text =
       R"(module attributes {graph.symbols = [{name = "d", kind = "input_dim", input = 0, axis = 3, min = 1, max = 9}]} {
