@@ -57,6 +57,26 @@ Plan planConv(const Problem &p, MLIRContext *context) {
   return plan;
 }
 
+/// Rows of pixels: every tap of them is contiguous. Many channels, so that the borders are worked out once for all.
+Plan planWindows(const Problem &p, llvm::StringRef channels) {
+  Plan plan;
+  plan.form = "row";
+  int64_t q = std::max<int64_t>(p.extent("Q"), 1);
+  auto known = p.extents.find("Q");
+  bool isStatic = known != p.extents.end() && known->second.isStatic();
+  plan.params = {{channels.str(), 32}, {"BP", isStatic ? evenParts(q, 128, 16) : 128}};
+  return plan;
+}
+
+/// Long chunks: fewer additions one after the other, which is faster and loses fewer bits.
+Plan planReduce(const Problem &p) {
+  Plan plan;
+  bool inner = p.flag("inner");
+  plan.form = "serial";
+  plan.params = {{"BM", inner ? 8 : 128}, {"BK", inner ? 1024 : 64}};
+  return plan;
+}
+
 } // namespace
 
 Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch>) {
@@ -65,6 +85,12 @@ Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch>) {
     return planMatmul(p, context);
   if (p.family == "conv" || p.family == "conv_transpose")
     return planConv(p, context);
+  if (p.family == "reduce")
+    return planReduce(p);
+  if (p.family == "depthwise")
+    return planWindows(p, "BF");
+  if (p.family == "pool")
+    return planWindows(p, "BC");
   Plan plan; // the builders' defaults
   return plan;
 }

@@ -9,6 +9,9 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "targets/cpu/lower/Lowering.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Host.h"
 
 using namespace mlir;
@@ -115,6 +118,14 @@ public:
                                 << " failed: " << llvm::toString(code.takeError())
                                 << "; this is a defect of the compiler, please report the model";
     image.code = std::move(*code);
+    if (!options.dumpDir.empty()) {
+      llvm::SmallString<128> path(options.dumpDir);
+      llvm::sys::path::append(path, arch.arch + ".so");
+      std::error_code ec;
+      llvm::raw_fd_ostream os(path, ec);
+      if (!ec)
+        os << image.code;
+    }
     return image;
   }
 };

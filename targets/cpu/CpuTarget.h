@@ -25,6 +25,9 @@ mlir::FailureOr<std::vector<std::string>> generateObjects(mlir::ModuleOp lowered
 /// Links objects into a shared object without dependencies that exports `symbols`. Error: lld's text.
 llvm::Expected<std::string> linkShared(llvm::ArrayRef<std::string> objects, llvm::ArrayRef<std::string> symbols);
 
+/// Registers the pass cpu-lower-tiles with the global registry (for adze-opt).
+void registerLowerTilesPass();
+
 Plan planFor(const Problem &problem, llvm::ArrayRef<TargetArch> archs);
 } // namespace cpu
 } // namespace adze

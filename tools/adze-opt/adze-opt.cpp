@@ -12,6 +12,7 @@
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/graph/GraphDialect.h"
 #include "dialects/tile/TileDialect.h"
+#include "targets/cpu/CpuTarget.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -39,6 +40,7 @@ int main(int argc, char **argv) {
   adze::registerGraphFusePass();
   adze::registerBuildKernelsPass();
   adze::registerTileVerify();
+  adze::cpu::registerLowerTilesPass();
   adze::schedule::registerAssignUnits();
   adze::schedule::registerFormStrips();
   adze::schedule::registerFormChannels();

@@ -318,6 +318,21 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
       r = arith::SelectOp::create(b, under, encodeSmall(low, to, false), r);
     }
   }
+  if (sat && bitWidth(to) > 8 && !to.isF64()) { // clamp to the largest finite value; NaN stays
+    APFloat max = APFloat::getLargest(cast<FloatType>(to).getFloatSemantics());
+    Coord c;
+    if (auto vec = dyn_cast<VectorType>(like)) {
+      c.vdim = 0;
+      c.vl = vec.getDimSize(0);
+    }
+    Value top = splatTo(constantOf(FloatAttr::get(to, max), to), c);
+    max.changeSign();
+    Value bottom = splatTo(constantOf(FloatAttr::get(to, max), to), c);
+    Value inf = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, math::AbsFOp::create(b, widen(r, to)),
+                                      constLike(shapedLike(f32, like), INFINITY));
+    Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, v, constLike(like, 0.0));
+    r = arith::SelectOp::create(b, inf, arith::SelectOp::create(b, negative, bottom, top), r);
+  }
   return r;
 }
 
@@ -422,8 +437,14 @@ Value Lowering::castValue(Value v, Type from, Type to, CastHow how) {
   bool fromFloat = isa<FloatType>(from), toFloat = isa<FloatType>(to);
   if (fromFloat) {
     Value f = widen(v, from);
-    if (toFloat)
-      return from == to && !how.sat ? v : narrow(f, to, how.round, how.sat);
+    if (toFloat) {
+      // A type that holds every value of the source, infinities included, has nothing to saturate.
+      auto &x = cast<FloatType>(from).getFloatSemantics(), &y = cast<FloatType>(to).getFloatSemantics();
+      bool widens = bitWidth(to) > 8 && APFloat::semanticsPrecision(x) <= APFloat::semanticsPrecision(y) &&
+                    APFloat::semanticsMaxExponent(x) <= APFloat::semanticsMaxExponent(y);
+      bool sat = how.sat && !widens;
+      return from == to && !sat ? v : narrow(f, to, how.round, sat);
+    }
     if (to.isInteger(1))
       return arith::CmpFOp::create(b, arith::CmpFPredicate::UNE, f, constLike(f.getType(), 0.0));
     return floatToInt(f, to.isIndex() ? i64 : to, how.unsignedDst, how.sat, how.round);

@@ -12,17 +12,40 @@ namespace {
 constexpr int64_t kUnroll = 4; // of K
 } // namespace
 
-LoadOp Lowering::loadBehind(Value v) {
-  while (true) {
-    if (buffers.count(v))
-      return {};
+/// The load that an operand is, seen through casts and reshapes that add or drop dims of size 1. `dims`: for each dim
+/// of the operand, that of the loaded tile (-1: none).
+LoadOp Lowering::loadBehind(Value v, SmallVectorImpl<int> *dims) {
+  SmallVector<int> at;
+  for (int64_t d = 0; d < tileType(v).getRank(); ++d)
+    at.push_back(d);
+  while (!buffers.count(v)) {
     Operation *op = v.getDefiningOp();
     if (auto cast = dyn_cast_or_null<CastOp>(op)) {
       v = cast.getSource();
-      continue;
+    } else if (auto reshape = dyn_cast_or_null<ReshapeOp>(op)) {
+      auto from = tileType(reshape.getSource()).getShape(), to = tileType(v).getShape();
+      SmallVector<int> result(to.size(), -1);
+      size_t f = 0;
+      for (size_t t = 0; t < to.size(); ++t) {
+        if (to[t] == 1)
+          continue;
+        while (f < from.size() && from[f] == 1)
+          ++f;
+        if (f == from.size() || from[f] != to[t])
+          return {};
+        result[t] = f++;
+      }
+      for (int &d : at)
+        d = d < 0 ? -1 : result[d];
+      v = reshape.getSource();
+    } else {
+      auto load = dyn_cast_or_null<LoadOp>(op);
+      if (load && dims)
+        dims->assign(at.begin(), at.end());
+      return load;
     }
-    return dyn_cast_or_null<LoadOp>(op);
   }
+  return {};
 }
 
 static bool zeroPad(LoadOp load) {
@@ -36,9 +59,11 @@ static bool zeroPad(LoadOp load) {
 
 /// Where dim `tileDim` of a loaded operand ends: elements from there on are zeros. Null: not known or never short.
 Value Lowering::loadEnd(Value operand, unsigned tileDim) {
-  LoadOp load = loadBehind(operand);
-  if (!load || load.getInbounds() || !zeroPad(load))
+  SmallVector<int> dims;
+  LoadOp load = loadBehind(operand, &dims);
+  if (!load || load.getInbounds() || !zeroPad(load) || dims[tileDim] < 0)
     return {};
+  tileDim = dims[tileDim];
   auto shape = tileType(load.getTile()).getShape();
   const View &view = *views[load.getView()];
   unsigned d = view.extents.size() - shape.size() + tileDim;
@@ -98,8 +123,9 @@ void Lowering::packA(DotTile &d) {
   for (int64_t i = 0; i < type.getRank(); ++i) {
     Bound bound{type.getDimSize(i), {}, {}, {}, {}};
     if (i == static_cast<int64_t>(lead + trans) && d.mEnd) {
-      LoadOp load = loadBehind(a);
-      unsigned at = views[load.getView()]->extents.size() - type.getRank() + i;
+      SmallVector<int> dims;
+      LoadOp load = loadBehind(a, &dims);
+      unsigned at = views[load.getView()]->extents.size() - tileType(load.getTile()).getRank() + dims[i];
       Value offset = map(load.getOffsets()[at]), extent = views[load.getView()]->extents[at];
       bound = {type.getDimSize(i), {}, d.mEnd, offset, extent};
       clips.push_back({{}, offset, extent, bound.size});
@@ -148,13 +174,14 @@ void Lowering::packB(DotTile &d) {
     to.vdim = at.vdim < 0 ? -1 : lanesInN ? lead + 2 : lead + 1;
   };
   // Lanes along N where memory is contiguous there (or not known); along K with a transposition in registers otherwise.
-  LoadOp load = loadBehind(v);
+  SmallVector<int> dims;
+  LoadOp load = loadBehind(v, &dims);
   int along = lead + !trans;
   auto it = buffers.find(v);
   if (it != buffers.end())
     along = it->second.strides[lead + !trans] == 1 ? lead + !trans : lead + trans;
   else if (load && !views[load.getView()]->window)
-    along = contiguousDim(load.getView(), type.getRank());
+    along = llvm::find(dims, contiguousDim(load.getView(), tileType(load.getTile()).getRank())) - dims.begin();
   bool turn =
       along == static_cast<int>(lead + trans) && d.n % d.vl == 0 && d.k % d.vl == 0 && bitWidth(d.compute) == 32;
   versioned({v}, [&] {
@@ -381,13 +408,14 @@ void Lowering::dotBlock(DotTile &d, Value m, unsigned rows, Value n, unsigned ve
   for (unsigned v = 0; v < vectors; ++v)
     columns.push_back(add(n, cst(v * vl)));
   // Packed weights hold zeros up to a whole block, and every k of the loop is inside.
-  LoadOp load = d.hasPanel ? LoadOp() : loadBehind(d.op.getB());
+  SmallVector<int> dims;
+  LoadOp load = d.hasPanel ? LoadOp() : loadBehind(d.op.getB(), &dims);
   auto proveB = [&](unsigned tileDim, Value iv) {
-    if (!load)
+    if (!load || dims[tileDim] < 0)
       return;
     auto shape = tileType(load.getTile()).getShape();
-    unsigned at = views[load.getView()]->extents.size() - shape.size() + tileDim;
-    clips.push_back({iv, map(load.getOffsets()[at]), views[load.getView()]->extents[at], shape[tileDim]});
+    unsigned at = views[load.getView()]->extents.size() - shape.size() + dims[tileDim];
+    clips.push_back({iv, map(load.getOffsets()[at]), views[load.getView()]->extents[at], shape[dims[tileDim]]});
   };
   unsigned lead = d.batch ? 1 : 0;
   if (load && d.nEnd && readsPanels(d.op.getB(), vl))

@@ -14,7 +14,10 @@ Value Lowering::emit(Value v, const Coord &given) {
     c.vl = 1;
     c.step = 1;
     c.mask = {};
+    c.live = {};
   }
+  if (auto alias = aliases.find(v); alias != aliases.end())
+    v = alias->second;
   for (const Memo &m : llvm::reverse(memo))
     if (m.v == v && sameCoord(m.c, c))
       return m.result;
@@ -351,6 +354,30 @@ Value Lowering::emitBitcast(BitcastOp op, const Coord &c) {
     return byte;
   }
   Buffer buffer = materialised(op.getSource());
+  if (tb < 8) { // parts of bytes, the first in the low bits
+    Lanes at{cst(0), 0, {}};
+    int64_t stride = 1;
+    for (int64_t d = to.getRank() - 1; d >= 0; --d) {
+      at.base = add(at.base, mul(c.idx[d], cst(stride)));
+      if (c.vdim == d)
+        at.step = stride * c.step;
+      stride *= to.getDimSize(d);
+    }
+    Value linear = c.vdim < 0 ? at.base : lanesVector(at, c.vl);
+    auto k = [&](int64_t v) { return constLike(linear.getType(), v); };
+    Value byte = gep(b.getI8Type(), buffer.ptr, arith::DivUIOp::create(b, linear, k(8 / tb)));
+    Value shift = arith::MulIOp::create(b, arith::RemUIOp::create(b, linear, k(8 / tb)), k(tb));
+    Type t = shaped(i8, c);
+    Value v;
+    if (c.vdim < 0) {
+      v = LLVM::LoadOp::create(b, i8, byte, 1);
+    } else {
+      Value on = c.mask ? c.mask : constLike(VectorType::get({c.vl}, i1), int64_t(1));
+      v = LLVM::masked_gather::create(b, t, byte, on, ValueRange{constLike(t, int64_t(0))}, 1);
+    }
+    v = arith::ShRUIOp::create(b, v, arith::IndexCastOp::create(b, t, shift));
+    return arith::AndIOp::create(b, v, constLike(t, (int64_t(1) << tb) - 1));
+  }
   View view;
   view.base = buffer.ptr;
   view.element = te;
@@ -464,6 +491,8 @@ Value Lowering::applyElementwise(Operation *op, SmallVector<Value> v, Type eleme
 
 /// Emits, before the innermost loop, what does not depend on it. In `c` the innermost loop's index is null.
 void Lowering::prehoist(Value v, const Coord &c) {
+  if (auto alias = aliases.find(v); alias != aliases.end())
+    v = alias->second;
   if (buffers.count(v))
     return;
   Operation *op = v.getDefiningOp();

@@ -240,7 +240,8 @@ void Lowering::bindRegion(Region &region, ValueRange offsets, ArrayRef<Buffer> a
   for (auto [arg, v] : llvm::zip(kernel.getOffsets(region), offsets))
     scalars.map(arg, v);
   for (auto [arg, v] : llvm::zip(kernel.getAccumulators(region), accumulators))
-    buffers[arg] = v;
+    if (v.ptr)
+      buffers[arg] = v;
 }
 
 /// Body without a split, then finish on the buffers that body yields. With `results`: only body, into them.
@@ -255,7 +256,12 @@ LogicalResult Lowering::runBody(ValueRange offsets, ArrayRef<Buffer> results) {
   if (kernel.getFinish().empty())
     return success();
   SmallVector<Buffer> accumulators;
-  for (Value v : yields) {
+  for (auto [v, arg] : llvm::zip(yields, kernel.getAccumulators(kernel.getFinish()))) {
+    if (results.empty() && !kernel.getSplit() && canStayInline(v, cast<BlockArgument>(arg))) {
+      aliases[arg] = v;
+      accumulators.push_back({});
+      continue;
+    }
     if (!buffers.count(v)) {
       Buffer buffer = allocate(tileType(v));
       fillBuffer(v, buffer);

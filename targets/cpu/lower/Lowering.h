@@ -47,6 +47,7 @@ struct Coord {
   int64_t step = 1;
   unsigned vl = 1;
   Value mask;
+  Value live; // where known: `mask` is true for lanes below it
 };
 
 /// An index of each lane: base + lane * step, or an arbitrary vector.
@@ -54,6 +55,7 @@ struct Lanes {
   Value base;
   int64_t step = 0;
   Value vec;
+  bool notNegative = false; // base is known to be at least 0
   bool uniform() const { return !vec && step == 0; }
 };
 
@@ -87,12 +89,19 @@ struct Clip {
   int64_t size;
 };
 
+/// Lanes whose index times `step` lies in [lo, hi); lo null: 0.
+struct LaneRange {
+  Value lo, hi;
+  int64_t step;
+};
+
 /// What an access needs: a linear element index of each lane and which lanes are inside.
 struct Access {
   Value base;       // uniform part
   Value laneStride; // null: lanes use `vec`; constant 0: all equal
   Value vec;        // added to base, vl x index
   Value okScalar, okVector;
+  SmallVector<LaneRange, 1> ranges; // further conditions on lanes
 };
 
 /// Options of a numeric conversion, as in tile.cast.
@@ -140,6 +149,7 @@ private:
   bool storesReached(Value v, llvm::SmallPtrSetImpl<Operation *> &seen);
   bool reads(Value expression, Value ptr);
   bool readsInPlace(Value expression, Value ptr);
+  bool canStayInline(Value yielded, BlockArgument accumulator);
 
   // Views.cpp: addresses and bounds
   void bindView(tile::ViewOp op);
@@ -150,6 +160,9 @@ private:
   /// `oneRow`: lanes of pixels do not cross the end of an output row.
   void addWindow(const View &view, ArrayRef<Lanes> at, unsigned vl, Access &out, ArrayRef<bool> checked, bool oneRow);
   Value loadAccess(const View &view, const Access &a, const Coord &c, Attribute pad, Type element);
+  Value loadRow(const View &view, const Access &a, const Coord &c, Attribute pad, Type element);
+  Value rangeMask(const LaneRange &range, unsigned vl, int64_t first = 0);
+  void foldRanges(Access &a, unsigned vl);
   void storeAccess(const View &view, const Access &a, const Coord &c, Value value, Value mask);
   SmallVector<Lanes, 6> viewLanes(ValueRange offsets, unsigned viewRank, unsigned tileRank, const Coord &c);
   bool provenInside(Value view, ValueRange offsets, unsigned dim, int64_t size);
@@ -161,7 +174,6 @@ private:
   std::optional<std::pair<int64_t, int64_t>> rangeOf(Value v);
   std::optional<std::pair<int64_t, int64_t>> rangeOfArgument(BlockArgument v);
   Value guardedValue(Value ok, Type type, llvm::function_ref<Value()> inside, llvm::function_ref<Value()> outside);
-  Value packedElements(const View &view, const Access &a, const Coord &c);
   Value padOf(Attribute pad, Type element, const Coord &c);
   Value laneIndices(const Access &a, unsigned vl);
   SmallVector<bool, 6> checkedDims(Operation *load, Value view, ValueRange offsets, ArrayRef<int64_t> tile,
@@ -172,6 +184,7 @@ private:
   Lanes divLanes(const Lanes &a, int64_t by, unsigned vl, bool remainder);
   Value insideOf(const Lanes &at, Value extent, unsigned vl);
   void require(Access &a, const Lanes &at, Value ok);
+  void requireInside(Access &a, const Lanes &at, Value extent, unsigned vl);
 
   // Express.cpp: elements of inline values
   Value emit(Value v, const Coord &c);
@@ -271,7 +284,7 @@ private:
   void dotBlock(DotTile &d, Value m, unsigned rows, Value n, unsigned vectors, unsigned vl);
   Value dotOperandB(DotTile &d, Value k, Value n, unsigned vl);
   Value dotElement(Value operand, const Coord &c, Type compute, bool isUnsigned);
-  tile::LoadOp loadBehind(Value operand);
+  tile::LoadOp loadBehind(Value operand, SmallVectorImpl<int> *dims = nullptr);
   Value loadEnd(Value operand, unsigned tileDim);
 
   // Math.cpp
@@ -318,10 +331,12 @@ private:
   IRMapping scalars;
   DenseMap<Value, Buffer> buffers;
   DenseMap<Value, std::shared_ptr<View>> views;
+  DenseMap<Value, Value> aliases; // accumulators of finish without storage -> what body yields
   llvm::DenseSet<Value> wantsBuffer;
   DenseMap<Value, int64_t> costs;
   SmallVector<Memo, 32> memo;
   SmallVector<Clip, 8> clips;
+  bool oneBody = false;      // vector loops have one masked body, no tail of their own
   bool assumeInside = false; // inside the fast version of a nest: `guarded` dims are inside
   llvm::DenseSet<std::pair<Operation *, unsigned>> guarded;
   Value scratch;

@@ -174,7 +174,35 @@ bool Lowering::readsInPlace(Value v, Value ptr) {
                       [&](Value o) { return !isa<RankedTensorType>(o.getType()) || readsInPlace(o, ptr); });
 }
 
+/// What body yields is computed where finish stores it: `accumulator` feeds elementwise ops that lead to one store.
+bool Lowering::canStayInline(Value yielded, BlockArgument accumulator) {
+  Operation *op = yielded.getDefiningOp();
+  if (buffers.count(yielded) || !op || !isInlineOp(op) || isa<scf::IfOp, arith::ConstantOp>(op) ||
+      wantsBuffer.contains(yielded))
+    return false;
+  unsigned stores = 0;
+  accumulator.getOwner()->walk([&](Operation *o) { stores += isa<StoreOp, ScatterOp>(o); });
+  SmallVector<Value> work{accumulator};
+  llvm::DenseSet<Value> seen;
+  while (!work.empty()) {
+    Value v = work.pop_back_val();
+    if (!seen.insert(v).second)
+      continue;
+    for (Operation *user : v.getUsers()) {
+      if (isa<StoreOp>(user))
+        continue;
+      if (user->getNumResults() != 1 || wantsBuffer.contains(user->getResult(0)) || user->getNumRegions() ||
+          (!isa<CastOp>(user) && !isa<arith::ArithDialect, math::MathDialect>(user->getDialect())))
+        return false;
+      work.push_back(user->getResult(0));
+    }
+  }
+  return stores == 1;
+}
+
 void Lowering::collectLoads(Value v, llvm::SmallSetVector<Operation *, 8> &loads) {
+  if (auto alias = aliases.find(v); alias != aliases.end())
+    v = alias->second;
   if (buffers.count(v))
     return;
   Operation *op = v.getDefiningOp();

@@ -4,6 +4,11 @@
 namespace adze::cpu {
 using namespace adze::tile;
 
+namespace {
+/// The loop nest of an expression with more loads than this has no copy for a tail.
+constexpr size_t kManyLoads = 6;
+} // namespace
+
 //===-- nests
 //------------------------------------------------------------------------------------------------------===//
 
@@ -61,13 +66,14 @@ void Lowering::nest(ArrayRef<Bound> bounds, ArrayRef<unsigned> order, int vdim, 
 /// Whole vectors, then the rest under a mask.
 void Lowering::vectorLoop(const Bound &bound, unsigned dim, Coord c, Body body) {
   int64_t vl = options.lanes();
-  auto run = [&](Value iv, unsigned lanes, Value mask) {
+  auto run = [&](Value iv, unsigned lanes, Value mask, Value live = {}) {
     Scope scope(*this);
     Coord at = c;
     at.idx[dim] = iv;
     at.vdim = lanes == 1 ? -1 : static_cast<int>(dim);
     at.vl = lanes;
     at.mask = mask;
+    at.live = live;
     if (bound.offset)
       clips.push_back({iv, bound.offset, bound.extent, bound.size});
     body(at);
@@ -84,6 +90,14 @@ void Lowering::vectorLoop(const Bound &bound, unsigned dim, Coord c, Body body) 
     });
     return;
   }
+  if (oneBody && (bound.hi || bound.size % vl)) {
+    Value end = bound.hi ? bound.hi : cst(bound.size);
+    loop(cst(0), end, vl, [&](Value iv) {
+      Value live = sub(end, iv);
+      run(iv, vl, rangeMask({{}, live, 1}, vl), live);
+    });
+    return;
+  }
   if (!bound.hi) {
     int64_t main = bound.size / vl * vl, rest = bound.size - main;
     loop(cst(0), cst(main), vl, [&](Value iv) { run(iv, vl, {}); });
@@ -97,7 +111,7 @@ void Lowering::vectorLoop(const Bound &bound, unsigned dim, Coord c, Body body) 
         on.push_back(i < rest);
       mask = arith::ConstantOp::create(b, DenseElementsAttr::get(VectorType::get({lanes}, i1), on));
     }
-    run(cst(main), lanes, mask);
+    run(cst(main), lanes, mask, mask ? cst(rest) : Value());
     return;
   }
   Value rest = arith::RemUIOp::create(b, bound.hi, cst(vl));
@@ -107,7 +121,7 @@ void Lowering::vectorLoop(const Bound &bound, unsigned dim, Coord c, Body body) 
   auto branch = scf::IfOp::create(b, any, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(branch.thenBlock()->getTerminator());
-  run(main, vl, laneBelow(rest, arith::CmpIPredicate::slt, vl));
+  run(main, vl, rangeMask({{}, rest, 1}, vl), rest);
 }
 
 void Lowering::forEach(ArrayRef<int64_t> shape, Body body, ArrayRef<Value> hoist, int vdim) {
@@ -223,6 +237,10 @@ LogicalResult Lowering::emitStore(StoreOp op) {
     if (static_cast<int>(d) != vdim)
       order.push_back(d);
   }
+  llvm::SmallSetVector<Operation *, 8> loads;
+  collectLoads(op.getTile(), loads);
+  bool before = oneBody;
+  oneBody = loads.size() > kManyLoads;
   versioned(expressions, [&] {
     nest(
         bounds, order, vdim, c,
@@ -235,6 +253,7 @@ LogicalResult Lowering::emitStore(StoreOp op) {
         },
         expressions);
   });
+  oneBody = before;
   return success(!failedOnce);
 }
 

@@ -4,6 +4,11 @@
 namespace adze::cpu {
 using namespace adze::tile;
 
+namespace {
+/// An expression with more loads than this is not emitted twice for the sake of tiles at a border.
+constexpr size_t kManyLoads = 6;
+} // namespace
+
 //===-- binding
 //----------------------------------------------------------------------------------------------------===//
 
@@ -185,6 +190,32 @@ Value Lowering::insideOf(const Lanes &at, Value extent, unsigned vl) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, v, vector::BroadcastOp::create(b, v.getType(), extent));
 }
 
+/// Lanes (or, with `first`, elements from there on) of a range, as vl x i1. 32-bit lanes make one mask of one compare.
+Value Lowering::rangeMask(const LaneRange &range, unsigned vl, int64_t first) {
+  constexpr int64_t kFar = int64_t(1) << 30; // beyond every lane
+  auto type = VectorType::get({vl}, i32);
+  SmallVector<int32_t> steps;
+  for (unsigned i = 0; i < vl; ++i)
+    steps.push_back((first + i) * range.step);
+  Value iota = arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef<int32_t>(steps)));
+  auto compare = [&](arith::CmpIPredicate p, Value limit) -> Value {
+    limit = minIdx(maxIdx(limit, cst(-1)), cst(kFar));
+    return arith::CmpIOp::create(
+        b, p, iota, vector::BroadcastOp::create(b, type, Value(arith::IndexCastOp::create(b, i32, limit))));
+  };
+  Value below = compare(arith::CmpIPredicate::slt, range.hi);
+  return range.lo ? Value(arith::AndIOp::create(b, compare(arith::CmpIPredicate::sge, range.lo), below)) : below;
+}
+
+/// Ranges as a mask, for accesses that have no better use for them.
+void Lowering::foldRanges(Access &a, unsigned vl) {
+  for (const LaneRange &r : a.ranges) {
+    Value ok = rangeMask(r, vl);
+    a.okVector = a.okVector ? Value(arith::AndIOp::create(b, a.okVector, ok)) : ok;
+  }
+  a.ranges.clear();
+}
+
 void Lowering::require(Access &a, const Lanes &at, Value ok) {
   Value &slot = at.uniform() ? a.okScalar : a.okVector;
   slot = slot ? Value(arith::AndIOp::create(b, slot, ok)) : ok;
@@ -211,6 +242,12 @@ void Lowering::addPhysical(const View &view, ArrayRef<Lanes> at, unsigned vl, Ac
   }
 }
 
+void Lowering::requireInside(Access &a, const Lanes &at, Value extent, unsigned vl) {
+  if (at.vec || at.step <= 0)
+    return require(a, at, insideOf(at, extent, vl));
+  a.ranges.push_back({at.notNegative ? Value() : sub(cst(0), at.base), sub(extent, at.base), at.step});
+}
+
 Access Lowering::access(const View &view, ArrayRef<Lanes> at, unsigned vl, ArrayRef<bool> checked, bool oneRow) {
   Access a;
   a.base = cst(0);
@@ -221,7 +258,7 @@ Access Lowering::access(const View &view, ArrayRef<Lanes> at, unsigned vl, Array
   addPhysical(view, at, vl, a);
   for (unsigned d = 0; d < at.size(); ++d)
     if (checked[d])
-      require(a, at[d], insideOf(at[d], view.extents[d], vl));
+      requireInside(a, at[d], view.extents[d], vl);
   return a;
 }
 
@@ -285,7 +322,7 @@ void Lowering::addWindow(const View &view, ArrayRef<Lanes> at, unsigned vl, Acce
       require(out, rem, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, r, zero));
       pos = quotient;
     }
-    require(out, pos, insideOf(pos, view.source->extents[1 + s], vl));
+    requireInside(out, pos, view.source->extents[1 + s], vl);
     source[1 + s] = pos;
   }
   source[0] = rest;
@@ -459,8 +496,11 @@ Value Lowering::insideGuard(ArrayRef<Value> expressions) {
       Value offset = map(load.getOffsets()[d]), extent = extentFor(view, d, load.getPadAttr());
       if (clipPaired(offset, view.extents[d], size))
         continue;
-      guarded.insert({o, d});
       auto r = rangeOf(load.getOffsets()[d]);
+      // Tiles that start at a border are seldom inside, so a version for them would only be more code.
+      if (loads.size() > kManyLoads && (!r || r->first < 0))
+        continue;
+      guarded.insert({o, d});
       if (!r || r->first < 0)
         also(arith::CmpIOp::create(b, arith::CmpIPredicate::sge, offset, cst(0)));
       also(arith::CmpIOp::create(b, arith::CmpIPredicate::sle, add(offset, cst(size)), extent));
@@ -489,7 +529,8 @@ SmallVector<Lanes, 6> Lowering::viewLanes(ValueRange offsets, unsigned viewRank,
       continue;
     }
     bool lanes = c.vdim == static_cast<int>(d - lead);
-    at.push_back({add(o, c.idx[d - lead]), lanes ? c.step : 0, {}});
+    auto r = lanes ? rangeOf(offsets[d]) : std::nullopt;
+    at.push_back({add(o, c.idx[d - lead]), lanes ? c.step : 0, {}, r && r->first >= 0});
   }
   return at;
 }
@@ -550,47 +591,57 @@ static Value allTrue(ImplicitLocOpBuilder &b, unsigned vl) {
   return arith::ConstantOp::create(b, DenseElementsAttr::get(type, true));
 }
 
-/// Elements narrower than a byte, first element in the low bits.
-Value Lowering::packedElements(const View &view, const Access &a, const Coord &c) {
-  unsigned bits = view.element.getIntOrFloatBitWidth(), per = 8 / bits;
-  auto bytesOf = [&](Value linear) -> std::pair<Value, Value> {
-    auto k = [&](int64_t v) -> Value {
-      return isa<VectorType>(linear.getType()) ? Value(vector::BroadcastOp::create(b, linear.getType(), cst(v)))
-                                               : cst(v);
-    };
-    Value byte = arith::DivUIOp::create(b, linear, k(per));
-    Value shift = arith::MulIOp::create(b, arith::RemUIOp::create(b, linear, k(per)), k(bits));
-    return {byte, shift};
-  };
-  Value linear = c.vdim < 0 ? a.base : laneIndices(a, c.vl);
-  auto [byte, shift] = bytesOf(linear);
-  Type t = shaped(i8, c);
-  Value p = gep(i8, view.base, byte), v;
-  if (c.vdim < 0) {
-    v = LLVM::LoadOp::create(b, i8, p, 1);
-  } else {
-    Value mask = a.okVector ? a.okVector : allTrue(b, c.vl);
-    if (c.mask)
-      mask = arith::AndIOp::create(b, mask, c.mask);
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(t));
-    v = LLVM::masked_gather::create(b, t, p, mask, ValueRange{zero}, 1);
+/// Lanes that are neighbours in memory, or every other element: whole registers under a mask, without a branch.
+/// Null if the access is another one.
+Value Lowering::loadRow(const View &view, const Access &a, const Coord &c, Attribute pad, Type element) {
+  auto stride = a.laneStride ? getConstantIntValue(a.laneStride) : std::optional<int64_t>();
+  if (c.vdim < 0 || a.vec || a.okVector || !stride || (*stride != 1 && *stride != 2) || a.ranges.size() > 1 ||
+      isSubByte(element) || (c.mask && !c.live) || (!a.ranges.empty() && a.ranges[0].step != *stride))
+    return {};
+  LaneRange range{{}, {}, 1}; // of elements
+  if (!a.ranges.empty()) {
+    range.lo = a.ranges[0].lo;
+    range.hi = a.ranges[0].hi;
   }
-  Value s = arith::IndexCastOp::create(b, t, shift);
-  v = arith::ShRUIOp::create(b, v, s);
-  Value m = splatTo(arith::ConstantOp::create(b, b.getI8IntegerAttr((1 << bits) - 1)), c);
-  return arith::AndIOp::create(b, v, m);
+  if (c.live) {
+    Value end = *stride == 1 ? c.live : sub(mul(c.live, cst(2)), cst(1));
+    range.hi = range.hi ? minIdx(range.hi, end) : end;
+  }
+  if (a.okScalar)
+    range.hi = arith::SelectOp::create(b, a.okScalar, range.hi ? range.hi : cst(2 * c.vl), cst(0));
+  Type stored = storageType(element);
+  unsigned bytes = std::max(1u, stored.getIntOrFloatBitWidth() / 8);
+  auto vec = VectorType::get({c.vl}, stored);
+  Coord whole = c;
+  whole.mask = {};
+  Value filler = range.hi ? toStorage(padOf(pad, element, whole), element) : Value();
+  auto part = [&](int64_t first) -> Value {
+    Value p = gep(element, view.base, add(a.base, cst(first)));
+    return range.hi ? Value(LLVM::MaskedLoadOp::create(b, vec, p, rangeMask(range, c.vl, first), filler, bytes))
+                    : Value(LLVM::LoadOp::create(b, vec, p, bytes));
+  };
+  if (*stride == 1)
+    return fromStorage(part(0), element);
+  // Elements 0, 2, .. of two registers that share one element, so that nothing behind the last lane is read.
+  SmallVector<int64_t> pick;
+  for (int64_t i = 0; i < c.vl; ++i)
+    pick.push_back(2 * i < c.vl ? 2 * i : 2 * i + 1);
+  Value low = part(0), high = part(c.vl - 1);
+  return fromStorage(vector::ShuffleOp::create(b, low, high, pick), element);
 }
 
 /// The lanes of an access as a register value; lanes outside hold `pad`.
-Value Lowering::loadAccess(const View &view, const Access &a, const Coord &c, Attribute pad, Type element) {
+Value Lowering::loadAccess(const View &view, const Access &given, const Coord &c, Attribute pad, Type element) {
+  if (Value v = loadRow(view, given, c, pad, element))
+    return v;
+  Access a = given;
+  foldRanges(a, c.vl);
   Type stored = storageType(element), type = shaped(regType(element), c);
   unsigned bytes = std::max(1u, stored.getIntOrFloatBitWidth() / 8);
   bool subByte = bitWidth(element) < 8 && !element.isInteger(1);
   auto inside = [&]() -> Value {
     Value v;
-    if (subByte) {
-      v = packedElements(view, a, c);
-    } else if (c.vdim < 0) {
+    if (c.vdim < 0) {
       v = fromStorage(LLVM::LoadOp::create(b, stored, gep(element, view.base, a.base), bytes), element);
     } else {
       Value mask = a.okVector;
@@ -617,6 +668,8 @@ Value Lowering::loadAccess(const View &view, const Access &a, const Coord &c, At
       }
       v = fromStorage(v, element);
     }
+    if (subByte) // a byte an element, of which the low bits count
+      v = arith::AndIOp::create(b, v, constLike(v.getType(), int64_t((1 << bitWidth(element)) - 1)));
     if (a.okVector)
       v = arith::SelectOp::create(b, a.okVector, v, padOf(pad, element, c));
     return v;
@@ -624,44 +677,15 @@ Value Lowering::loadAccess(const View &view, const Access &a, const Coord &c, At
   return guardedValue(a.okScalar, type, inside, [&] { return padOf(pad, element, c); });
 }
 
-void Lowering::storeAccess(const View &view, const Access &a, const Coord &c, Value value, Value mask) {
+void Lowering::storeAccess(const View &view, const Access &given, const Coord &c, Value value, Value mask) {
+  Access a = given;
+  foldRanges(a, c.vl);
   Type element = view.element, stored = storageType(element);
   unsigned bytes = std::max(1u, stored.getIntOrFloatBitWidth() / 8);
   bool subByte = bitWidth(element) < 8 && !element.isInteger(1);
   auto put = [&] {
-    if (subByte) {
-      unsigned bits = element.getIntOrFloatBitWidth(), per = 8 / bits;
-      Value ok = c.mask;
-      for (Value m : {mask, a.okVector})
-        if (m)
-          ok = ok ? Value(arith::AndIOp::create(b, ok, m)) : m;
-      Value linear = c.vdim < 0 ? a.base : laneIndices(a, c.vl);
-      for (unsigned lane = 0; lane < c.vl; ++lane) {
-        Value at = c.vdim < 0 ? linear : Value(vector::ExtractOp::create(b, linear, lane));
-        Value v = c.vdim < 0 ? value : Value(vector::ExtractOp::create(b, value, lane));
-        auto write = [&] {
-          Value p = gep(i8, view.base, arith::DivUIOp::create(b, at, cst(per)));
-          Value shift = arith::IndexCastOp::create(
-              b, i8, arith::MulIOp::create(b, arith::RemUIOp::create(b, at, cst(per)), cst(bits)));
-          Value field = arith::ConstantOp::create(b, b.getI8IntegerAttr((1 << bits) - 1));
-          Value all = arith::ConstantOp::create(b, b.getI8IntegerAttr(-1));
-          Value keep = arith::XOrIOp::create(b, arith::ShLIOp::create(b, field, shift), all);
-          Value old = arith::AndIOp::create(b, LLVM::LoadOp::create(b, i8, p, 1), keep);
-          Value bitsNow = arith::ShLIOp::create(b, arith::AndIOp::create(b, v, field), shift);
-          LLVM::StoreOp::create(b, arith::OrIOp::create(b, old, bitsNow), p, 1);
-        };
-        if (!ok) {
-          write();
-          continue;
-        }
-        Value cond = c.vdim < 0 ? ok : Value(vector::ExtractOp::create(b, ok, lane));
-        auto branch = scf::IfOp::create(b, cond, /*withElseRegion=*/false);
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPoint(branch.thenBlock()->getTerminator());
-        write();
-      }
-      return;
-    }
+    if (subByte)
+      value = arith::AndIOp::create(b, value, constLike(value.getType(), int64_t((1 << bitWidth(element)) - 1)));
     Value v = toStorage(value, element);
     if (c.vdim < 0) {
       LLVM::StoreOp::create(b, v, gep(element, view.base, a.base), bytes);
