@@ -2,12 +2,15 @@
 // RUN: adze-opt --cpu-lower-tiles=arch=x86-64-v4 %s | FileCheck %s
 
 // CHECK-LABEL: func.func @mm
-// The copy of A is the only one: 24 rows of 32 + 16 elements.
-// CHECK: scf.for {{.*}} iter_args({{.*}}) -> ({{(vector<16xf32>, ){23}}}vector<16xf32>) {
-// CHECK-COUNT-2: llvm.load {{.*}} -> vector<16xf32>
+// CHECK: scf.for {{.*}} iter_args({{.*}}) -> ({{(vector<16xf32>, )+}}vector<16xf32>) {
+// CHECK: llvm.load {{.*}} -> vector<16xf32>
+// CHECK: llvm.load {{.*}} -> vector<16xf32>
+// CHECK: llvm.load {{.*}} -> f32
 // CHECK: vector.broadcast {{.*}} : f32 to vector<16xf32>
-// CHECK: math.fma {{.*}} : vector<16xf32>
+// CHECK-COUNT-96: math.fma {{.*}} : vector<16xf32>
+// CHECK-NOT: math.fma
 // CHECK-NOT: llvm.intr.masked.gather
+// CHECK: return
 tile.kernel @mm attributes {key = "mm", dims = [], arg_types = [!tile.ref<f32, in>, !tile.ref<f32, in>, !tile.ref<f32, out>],
                  grid_extents = affine_map<() -> (24, 64)>, grid_steps = array<i64: 24, 64>} body {
 ^bb0(%x: !tile.ref<f32, in>, %w: !tile.ref<f32, in>, %y: !tile.ref<f32, out>, %i: index, %j: index):
