@@ -280,8 +280,10 @@ private:
         copy.getItemMutable().assign(item);
       } else {
         // Puts have no result: they are the users of the cloned slot.
-        for (Operation *user : m.lookup(slot->getResult(0)).getUsers())
-          if (auto put = dyn_cast<PutOp>(user))
+        // Collected first: a new operand moves the others.
+        SmallVector<Operation *> users(m.lookup(slot->getResult(0)).getUsers());
+        for (Operation *user : users)
+          if (auto put = dyn_cast<PutOp>(user); put && !put.getItem())
             put.getItemMutable().assign(item);
       }
     });
