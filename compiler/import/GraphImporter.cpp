@@ -94,7 +94,7 @@ AffineExpr GraphImporter::inputDim(const onnx::ValueInfoProto &info, unsigned in
     return symbolic.constant(dim.dim_value());
   }
   std::string name = dim.has_dim_param() ? dim.dim_param() : "";
-  if (name.empty())
+  if (name.empty() || name == "?") // some exporters write "?" for every dim they do not know, equal or not
     name = info.name() + "." + std::to_string(axis);
   if (auto known = dimSymbols.find(name); known != dimSymbols.end()) {
     auto value = graph::constantOf(known->second);
