@@ -162,7 +162,8 @@ void AttentionBuilder::finishRegion(TypeRange types) {
   ScalarBuilder s(k, o);
   Value sum = k.broadcast(l, {BM, DV});
   Value y = r.options.integerData ? s.subf(o, sum) : s.divf(o, sum);
-  y = s.select(s.cmpf(CmpFPredicate::OEQ, sum, s.f(0, acc)), s.f(0, acc), y);
+  if (!op.getNanMasked())
+    y = s.select(s.cmpf(CmpFPredicate::OEQ, sum, s.f(0, acc)), s.f(0, acc), y);
   RegionEval eval(k, args, r.options, frame({2, 5}, Value()));
   if (r.options.roundFusedEdges)
     y = fromStorage(k, toStorage(k, y, elementOf(op.getY())), elementOf(op.getY()));

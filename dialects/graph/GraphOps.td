@@ -343,9 +343,10 @@ def Graph_BatchNormOp : Graph_InferOp<"batch_norm", "elementwise", "elementwise"
 def Graph_AttentionOp : Graph_InferOp<"attention", "anchor", "attention"> {
   let summary = "softmax(scale * q k^T + mask) v on q[B, H, S, D], k[B, HK, T, D], v[B, HK, T, DV]; H a multiple of HK";
   let description = [{`mask` broadcasts to [B, H, S, T] and is added (float) or keeps where true (i1). `causal`: key t is
-    visible to query s when t <= s + T - S. A row without visible keys gives 0. Scores accumulate in f32.}];
+    visible to query s when t <= s + T - S. A row without visible keys gives 0, or NaN with `nan_masked`: what softmax
+    of nothing but -inf gives, where attention was recognised from its primitive spelling. Scores accumulate in f32.}];
   let arguments = (ins Graph_Tensor:$q, Graph_Tensor:$k, Graph_Tensor:$v, Optional<Graph_Tensor>:$mask, F32Attr:$scale,
-                       BoolAttr:$causal);
+                       BoolAttr:$causal, UnitAttr:$nan_masked);
   let results = (outs Graph_Tensor:$y);
 }
 def Graph_RnnOp : Graph_Op<"rnn", "opaque", "contraction", [AttrSizedOperandSegments]> {

@@ -176,7 +176,7 @@ struct FindAttention : OpRewritePattern<MatmulOp> {
       dims.insert(dims.begin() + 1, constantExpr(op.getContext(), 1));
     Value y = AttentionOp::create(rewriter, location, makeTensorType(dims, elementType(parts->q)), b.lift(parts->q),
                                   b.lift(k), b.lift(v), mask, rewriter.getF32FloatAttr(float(parts->scale)),
-                                  rewriter.getBoolAttr(false));
+                                  rewriter.getBoolAttr(false), rewriter.getUnitAttr());
     if (rank3)
       y = ReshapeOp::create(rewriter, location, op.getType(), y);
     rewriter.replaceOp(op, y);

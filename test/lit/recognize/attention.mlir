@@ -7,7 +7,7 @@
 // CHECK-DAG: %[[TK:.*]] = graph.transpose %[[K]] {perm = array<i64: 0, 2, 1, 3>}
 // CHECK-DAG: %[[TV:.*]] = graph.transpose %[[V]] {perm = array<i64: 0, 2, 1, 3>}
 // CHECK-DAG: %[[ADD:.*]] = graph.select %[[M]], %{{.*}}, %{{.*}} -> tensor<2x1x1x6xf32>
-// CHECK: %[[Y:.*]] = graph.attention %[[TQ]], %[[TK]], %[[TV]], %[[ADD]] {causal = false, scale = 1.250000e-01 : f32}
+// CHECK: %[[Y:.*]] = graph.attention %[[TQ]], %[[TK]], %[[TV]], %[[ADD]] {causal = false, nan_masked, scale = 1.250000e-01 : f32}
 // CHECK-NEXT: return %[[Y]]
 func.func @masked(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x4x8xf32>, %v: tensor<2x6x4x8xf32>, %m: tensor<2x1x1x6xi1>) -> tensor<2x4x6x8xf32> {
   %eight = graph.constant {value = dense<8.0> : tensor<f32>} : () -> tensor<f32>
@@ -31,7 +31,7 @@ func.func @masked(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x4x8xf32>, %v: tensor<2
 // CHECK-DAG: %[[K4:.*]] = graph.reshape %[[K]] : (tensor<2x5x8xf32>) -> tensor<2x1x5x8xf32>
 // CHECK-DAG: %[[V4:.*]] = graph.reshape %[[V]] : (tensor<2x5x3xf32>) -> tensor<2x1x5x3xf32>
 // CHECK-DAG: %[[M4:.*]] = graph.reshape %[[M]] : (tensor<2x6x5xf32>) -> tensor<2x1x6x5xf32>
-// CHECK: %[[A:.*]] = graph.attention %[[Q4]], %[[K4]], %[[V4]], %[[M4]] {causal = false, scale = 5.000000e-01 : f32}
+// CHECK: %[[A:.*]] = graph.attention %[[Q4]], %[[K4]], %[[V4]], %[[M4]] {causal = false, nan_masked, scale = 5.000000e-01 : f32}
 // CHECK-NEXT: %[[Y:.*]] = graph.reshape %[[A]] : (tensor<2x1x6x3xf32>) -> tensor<2x6x3xf32>
 // CHECK-NEXT: return %[[Y]]
 func.func @rank3(%q: tensor<2x6x8xf32>, %k: tensor<2x5x8xf32>, %v: tensor<2x5x3xf32>, %m: tensor<2x6x5xf32>) -> tensor<2x6x3xf32> {

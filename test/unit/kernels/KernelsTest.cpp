@@ -262,6 +262,23 @@ TEST_F(KernelsTest, SoftmaxWithoutAnyFiniteStartIsNotPoisoned) {
     EXPECT_EQ(run1(text, {x}, plan), (Values{0, 0, 0.5, 0.5})) << plan;
 }
 
+TEST_F(KernelsTest, RowOfAttentionWithoutVisibleKeys) {
+  const char *text =
+      R"(func.func @main(%q: tensor<1x1x2x2xf32>, %k: tensor<1x1x3x2xf32>, %m: tensor<2x3xf32>) -> (tensor<1x1x2x2xf32>, tensor<1x1x2x2xf32>) {
+    %0 = graph.attention %q, %k, %k, %m {scale = 1.0 : f32, causal = false} : (tensor<1x1x2x2xf32>, tensor<1x1x3x2xf32>, tensor<1x1x3x2xf32>, tensor<2x3xf32>) -> tensor<1x1x2x2xf32>
+    %1 = graph.attention %q, %k, %k, %m {scale = 1.0 : f32, causal = false, nan_masked} : (tensor<1x1x2x2xf32>, tensor<1x1x3x2xf32>, tensor<1x1x3x2xf32>, tensor<2x3xf32>) -> tensor<1x1x2x2xf32>
+    return %0, %1 : tensor<1x1x2x2xf32>, tensor<1x1x2x2xf32>
+  })";
+  HostTensor inputs[] = {host(DType::F32, {1, 1, 2, 2}, integers(4, 1)), host(DType::F32, {1, 1, 3, 2}, integers(6, 2)),
+                         host(DType::F32, {2, 3}, {-INFINITY, -INFINITY, -INFINITY, 0, -INFINITY, -INFINITY})};
+  auto got = run(text, inputs, PlainTarget());
+  ASSERT_EQ(got.size(), 2u);
+  Values key = integers(6, 2); // the second query sees the first key only
+  EXPECT_EQ(got[0], (Values{0, 0, key[0], key[1]}));
+  EXPECT_TRUE(std::isnan(got[1][0]) && std::isnan(got[1][1]));
+  EXPECT_EQ(got[1][2], key[0]);
+}
+
 TEST_F(KernelsTest, IntegerDataDoesNotDependOnThePlan) {
   const char *text =
       R"(func.func @main(%q: tensor<1x2x5x4xf32>, %k: tensor<1x1x7x4xf32>, %s: tensor<4xf32>) -> (tensor<1x2x5x4xf32>, tensor<1x2x5x4xf32>, tensor<1x2x5x4xf32>) {
