@@ -6,11 +6,11 @@ using namespace mlir;
 
 namespace adze {
 
-namespace {
 #define GEN_PASS_DECL_BUILDKERNELS
 #define GEN_PASS_DEF_BUILDKERNELS
 #include "compiler/kernels/BuildKernels.h.inc"
 
+namespace {
 struct BuildKernels : impl::BuildKernelsBase<BuildKernels> {
   using BuildKernelsBase::BuildKernelsBase;
   void runOnOperation() override {
