@@ -31,10 +31,25 @@ struct Comparison {
   double maxAbs = 0, maxRel = 0, rms = 0, scale = 0; ///< rms is relative to `scale`
   int64_t worstIndex = -1;      ///< flat index of the element with the largest share of its allowance
   double got = 0, expected = 0; ///< at worstIndex
+  double typedRms = -1;         ///< rms(E) relative to `scale`, where compareToTyped() judged; -1 elsewhere
 };
 
 /// Compares two dense tensors of `count` elements in unpacked storage, both of type `type`.
 Comparison compareTensors(DType type, llvm::ArrayRef<char> got, llvm::ArrayRef<char> expected, const Tolerance &limits);
+
+/// A reference with the error that the model's own arithmetic makes: the oracle's two modes on the same inputs.
+struct TypedReference {
+  llvm::ArrayRef<char> rounded; ///< y* rounded to the result's type, as compareTensors() takes it
+  llvm::ArrayRef<double> exact; ///< y*: wide mode, not rounded
+  llvm::ArrayRef<double> typed; ///< y_typed: every op rounded to its type
+};
+
+/// The gate for results that miss the table because the model is ill-conditioned there. With E = y_typed - y* and
+/// h(y) half an ulp of `type` at y:
+///   the tensor:     rms(y - y*) <= 2 rms(E) + rms(h(y*))
+///   every element:  |y - y*| <= 4 max|E| + h(y*)
+/// NaN and infinities: only where y* (rounded) or y_typed has the same. Float types only: others fail.
+Comparison compareToTyped(DType type, llvm::ArrayRef<char> got, const TypedReference &reference);
 
 /// Element `index` as a double (integers beyond 2^53 round).
 double elementAsDouble(DType type, const char *data, size_t index);

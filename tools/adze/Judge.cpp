@@ -20,6 +20,19 @@ Verdict adze::cli::judge(llvm::StringRef name, const HostTensor &got, const Host
   return out;
 }
 
+void adze::cli::judgeByTypedError(Verdict &verdict, const HostTensor &got, const HostTensor &expected,
+                                  llvm::ArrayRef<double> exact, llvm::ArrayRef<double> typed) {
+  if (verdict.comparison.ok || got.dtype != expected.dtype || got.dims != expected.dims || !isFloat(expected.dtype))
+    return;
+  Comparison gate = compareToTyped(expected.dtype, got.bytes, {expected.bytes, exact, typed});
+  if (gate.ok)
+    verdict.comparison = std::move(gate);
+  else if (gate.typedRms >= 0) { // both limits are missed: the reason says by how much
+    verdict.comparison.reason += ", and " + gate.reason;
+    verdict.comparison.typedRms = gate.typedRms;
+  }
+}
+
 /// JSON has no NaN and no infinity.
 static llvm::json::Value number(double value) {
   if (std::isfinite(value))
@@ -33,6 +46,8 @@ llvm::json::Object adze::cli::toJSON(const Verdict &v) {
       {"name", utf8(v.name)},        {"dtype", dtypeName(v.dtype)}, {"shape", v.shape},     {"ok", c.ok},
       {"max_abs", number(c.maxAbs)}, {"max_rel", number(c.maxRel)}, {"rms", number(c.rms)}, {"rtol", v.limits.rtol},
       {"atol", v.limits.atol},       {"rms_limit", v.limits.rms}};
+  if (c.typedRms >= 0)
+    out["typed_rms"] = number(c.typedRms);
   if (!c.ok) {
     out["reason"] = c.reason;
     out["worst_index"] = c.worstIndex;
@@ -48,11 +63,13 @@ std::string adze::cli::toText(const Verdict &v) {
   if (!c.ok)
     line += "DIFFERS: " + c.reason;
   else
-    line += "ok";
+    line += c.typedRms >= 0 ? "ok within the model's own rounding" : "ok";
   if (v.limits.rtol > 0 && (c.ok || c.maxAbs > 0))
     line += llvm::formatv(", max error {0:e2}, relative {1:e2}, rms {2:e2} (limit {3:e2})", c.maxAbs, c.maxRel, c.rms,
                           v.limits.rms)
                 .str();
+  if (c.typedRms >= 0)
+    line += llvm::formatv(", rms of the model's own rounding {0:e2}", c.typedRms).str();
   if (!c.ok && c.worstIndex >= 0)
     line += llvm::formatv("; element {0} is {1}, expected {2}", c.worstIndex, c.got, c.expected).str();
   return line;

@@ -1,5 +1,4 @@
 #include "tools/adze/Oracle.h"
-#include "compiler/oracle/GraphOracle.h"
 #include "compiler/support/NodeLoc.h"
 #include "dialects/graph/GraphDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -32,7 +31,8 @@ std::unique_ptr<Oracle> Oracle::open(const std::string &package, Console &consol
   return oracle;
 }
 
-int Oracle::run(ArrayRef<HostTensor> inputs, unsigned threads, std::vector<HostTensor> &outputs, Console &console) {
+int Oracle::run(ArrayRef<HostTensor> inputs, unsigned threads, oracle::Mode mode,
+                std::vector<oracle::GraphTensor> &outputs, Console &console) {
   std::string why;
   ScopedDiagnosticHandler handler(context.get(), [&](Diagnostic &d) {
     if (d.getSeverity() == DiagnosticSeverity::Error)
@@ -50,6 +50,7 @@ int Oracle::run(ArrayRef<HostTensor> inputs, unsigned threads, std::vector<HostT
   size_t total = 0, done = 0;
   (*kernels)->walk([&](Operation *) { ++total; });
   oracle::GraphRunOptions options;
+  options.interpreter.mode = mode;
   options.interpreter.threads = threads;
   options.maxBytes = kMaxOracleBytes;
   options.observe = [&](Operation *, ArrayRef<const oracle::GraphTensor *>) {
@@ -59,9 +60,7 @@ int Oracle::run(ArrayRef<HostTensor> inputs, unsigned threads, std::vector<HostT
   if (failed(result))
     return fail();
   console.endProgress();
-  outputs.clear();
-  for (const oracle::GraphTensor &tensor : result->outputs)
-    outputs.push_back(tensor.toHost());
+  outputs = std::move(result->outputs);
   return kOk;
 }
 

@@ -1,5 +1,6 @@
 // The model's own numbers: the unfused graph of a package on the interpreter.
 #pragma once
+#include "compiler/oracle/GraphOracle.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "tools/adze/Engine.h"
 
@@ -10,8 +11,9 @@ public:
   /// Reads the debug graph of a package. Null on failure, with `exit` set and the error printed.
   static std::unique_ptr<Oracle> open(const std::string &package, Console &console, int &exit);
 
-  /// The values of the graph's outputs. Returns the exit status.
-  int run(llvm::ArrayRef<HostTensor> inputs, unsigned threads, std::vector<HostTensor> &outputs, Console &console);
+  /// The values of the graph's outputs, wide (y*) or with every operation rounded to its type. Returns the exit status.
+  int run(llvm::ArrayRef<HostTensor> inputs, unsigned threads, oracle::Mode mode,
+          std::vector<oracle::GraphTensor> &outputs, Console &console);
 
   /// Makes the result of every node an output of the graph, behind the model's own; returns the names of all outputs.
   std::vector<std::string> exposeNodes();
