@@ -68,12 +68,27 @@ Plan planWindows(const Problem &p, llvm::StringRef channels) {
   return plan;
 }
 
+/// Scores are computed by whole tiles, so tiles for sequences of unknown length are smaller.
+Plan planAttention(const Problem &p) {
+  Plan plan;
+  plan.form = "flash";
+  auto isStatic = [&](const char *name) {
+    auto it = p.extents.find(name);
+    return it != p.extents.end() && it->second.isStatic();
+  };
+  plan.params = {{"BM", isStatic("S") ? 64 : 36}, {"BN", isStatic("T") ? 128 : 64}};
+  return plan;
+}
+
 /// Long chunks: fewer additions one after the other, which is faster and loses fewer bits.
 Plan planReduce(const Problem &p) {
   Plan plan;
   bool inner = p.flag("inner");
   plan.form = "serial";
-  plan.params = {{"BM", inner ? 8 : 128}, {"BK", inner ? 1024 : 64}};
+  // Every chunk is added whole, also the last one, so chunks for an unknown length are shorter.
+  auto k = p.extents.find("K");
+  bool isStatic = k != p.extents.end() && k->second.isStatic();
+  plan.params = {{"BM", inner ? 8 : 128}, {"BK", !inner ? 64 : isStatic ? 1024 : 128}};
   return plan;
 }
 
@@ -87,6 +102,8 @@ Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch>) {
     return planConv(p, context);
   if (p.family == "reduce")
     return planReduce(p);
+  if (p.family == "attention")
+    return planAttention(p);
   if (p.family == "depthwise")
     return planWindows(p, "BF");
   if (p.family == "pool")
