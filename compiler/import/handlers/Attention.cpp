@@ -24,6 +24,7 @@ private:
   void addBias(Value more) { bias = bias ? n.binary<AddOp>(bias, more) : more; }
   Value allowedBias(Value allowed) { return n.select(allowed, n.scalar(0, element), n.scalar(-INFINITY, element)); }
   Value decomposed();
+  Value whole();
   Value joined(Value y);
 
   NodeContext &n;
@@ -140,6 +141,21 @@ Value Attention::repeated(Value x) {
   return n.reshape(spread, {dims[0], queryHeads, dims[2], dims[3]});
 }
 
+/// graph.attention, where that says all: no cap, default precision, scores not shown.
+Value Attention::whole() {
+  int64_t precision = n.attrInt("softmax_precision", 1);
+  auto size = n.sym().constantOf(NodeContext::dimsOf(q)[3]), valueSize = n.sym().constantOf(NodeContext::dimsOf(v)[3]);
+  bool narrow = element.getIntOrFloatBitWidth() <= 32;
+  if (n.attrFloat("softcap", 0) > 0 || n.wants(3) || !narrow || precision == 11 || !size || !valueSize || *size < 1)
+    return {};
+  double scale = n.attrFloat("scale", 1 / std::sqrt(static_cast<double>(*size)));
+  // One formula, so narrow floats are rounded once, at its end.
+  mlir::Type wide = n.element(DType::F32);
+  Value a = n.cast(q, wide), b = n.cast(k, wide), c = n.cast(v, wide), mask = bias ? n.cast(bias, wide) : bias;
+  Value y = n.createOptional<AttentionOp>({a, b, c}, a, b, c, mask, llvm::APFloat(static_cast<float>(scale)), false);
+  return n.cast(y, element);
+}
+
 Value Attention::decomposed() {
   double scale = n.attrFloat("scale", 0), softcap = n.attrFloat("softcap", 0);
   int64_t mode = n.attrInt("qk_matmul_output_mode", 0);
@@ -198,7 +214,8 @@ void Attention::run() {
   positionBias();
   if (n.failed())
     return;
-  n.out(0, joined(decomposed()));
+  Value y = whole();
+  n.out(0, joined(y ? y : decomposed()));
 }
 
 void attention(NodeContext &n) { Attention(n).run(); }

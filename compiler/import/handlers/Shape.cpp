@@ -228,6 +228,9 @@ void castTo(NodeContext &n, DType to) {
   }
   bool narrow = isFloat(to) && bitWidth(to) <= 8;
   Value x = n.value(0);
+  // float4 has no NaN: ONNX's reference gives -0.
+  if (to == DType::F4E2M1 && x && isFloat(n.dtype(0)))
+    x = n.select(n.create<IsNanOp>(x), n.scalarLike(-0.0, x), x);
   n.out(0, n.createTyped<CastOp>(graph::makeTensorType(n.dims(0), element), x, narrow && n.attrBool("saturate", true),
                                  round));
 }
