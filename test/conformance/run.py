@@ -127,7 +127,11 @@ def judge(folder, name, test, result):
         data = folder / name / f"test_data_set_{k}"
         for path in sorted(data.glob("output_*.pb")):
             got = np.load(data / path.name.replace("output_", "got_").replace(".pb", ".npy"))
-            problem = difference(got, expected_value(path), test["rtol"], test["atol"])
+            want, atol = expected_value(path), test["atol"]
+            if name.startswith("test_dft") and want.dtype == np.float32:
+                # A transform's error belongs to its largest term; the vectors come from a float32 FFT, with its noise.
+                atol = max(atol, 2**-23 * float(np.abs(want).max()))
+            problem = difference(got, want, test["rtol"], atol)
             if problem:
                 return "wrong", f"data set {k}, {path.stem}: {problem}"
     return "pass", ""
