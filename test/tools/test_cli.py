@@ -329,7 +329,7 @@ class Cli(unittest.TestCase):
                 self.expect(adze(verb, path), 5)
 
     def test_no_such_device(self):
-        self.expect(adze("run", self.package, "--random-seed=1", "--device=nosuch"), 4, "nosuch")
+        self.expect(adze("run", self.package, "--random-seed=1", "--device=nosuch"), 6, "nosuch")
 
     def test_full_disk_and_unwritable_folders(self):
         self.expect(adze("compile", self.onnx, "-o", "/dev/full"), 8, "No space left")

@@ -32,9 +32,9 @@ typedef enum adze_status {
   ADZE_INTERNAL = 1,          /* a bug in adze */
   ADZE_INVALID_ARGUMENT = 2,  /* the caller's mistake: null pointer, unknown name, wrong struct size */
   ADZE_BAD_INPUT = 3,         /* an input tensor's dtype or shape does not fit the model */
-  ADZE_UNSUPPORTED = 4,       /* the package has no code for the device asked for */
+  ADZE_UNSUPPORTED = 4,       /* from a driver: this image is not for the device */
   ADZE_BAD_PACKAGE = 5,       /* corrupt, truncated, wrong version, wrong signature */
-  ADZE_DEVICE = 6,            /* no such device, driver missing, wrong architecture, device lost */
+  ADZE_DEVICE = 6,            /* no such device, driver missing, no code for it in the package, device lost */
   ADZE_RESOURCE = 8,          /* memory, disk or a declared cap */
   ADZE_BUSY = 9,              /* the session is running */
   ADZE_CANCELLED = 10         /* adze_session_cancel() was called */

@@ -40,8 +40,8 @@ DeviceContext::DeviceContext(std::shared_ptr<const Package> package, const Conte
   key_.options.device = nullptr; // the caller's string
   try {
     auto [name, ordinal] = parseDevice(key.device);
-    selectProgram(name);
     openDriver(name);
+    selectProgram(name);
     check(driver_->open(ordinal, &key_.options, &device_), "cannot open the device", key.device);
     info_.struct_size = sizeof(info_);
     check(driver_->query(device_, &info_), "cannot query the device", key.device);
@@ -92,7 +92,7 @@ void DeviceContext::selectProgram(const std::string &name) {
     }
     targets += cat(targets.empty() ? "" : ", ", program.target);
   }
-  fail(ADZE_UNSUPPORTED, cat("the package has no code for device '", name, "'"),
+  fail(ADZE_DEVICE, cat("the package has no code for device '", name, "'"),
        cat("'", package_->reader->name(), "'"), cat("it was compiled for: ", targets.empty() ? "nothing" : targets),
        cat("compile the model with --target=", name, " or run on another device"));
 }

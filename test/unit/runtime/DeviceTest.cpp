@@ -78,7 +78,7 @@ TEST(Device, ErrorsNameTheDevice) {
   options = deviceOptions("testdev:2");
   expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, "no such test device");
   options = deviceOptions("cpu");
-  expectError(adze_session_create(package.get(), &options, &session), ADZE_UNSUPPORTED, "compiled for: testdev");
+  expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, "compiled for: testdev");
   writeDevicePackage(missing.path(), "nodriver", {"t1"});
   package = openPackage(missing.path());
   options = deviceOptions("nodriver");

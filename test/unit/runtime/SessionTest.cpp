@@ -132,7 +132,7 @@ TEST_F(SessionTest, RefusesWrongArguments) {
   opts.device = "../evil";
   expectError(adze_session_create(package_.get(), &opts, &session), ADZE_INVALID_ARGUMENT, "../evil");
   opts.device = "other";
-  expectError(adze_session_create(package_.get(), &opts, &session), ADZE_UNSUPPORTED, "compiled for: cpu");
+  expectError(adze_session_create(package_.get(), &opts, &session), ADZE_DEVICE, "no driver for device 'other'");
   opts.device = "cpu:1";
   expectError(adze_session_create(package_.get(), &opts, &session), ADZE_DEVICE, "cpu:1");
   EXPECT_EQ(session, nullptr);
