@@ -10,9 +10,9 @@ using mlir::Value;
 
 namespace {
 
-/// Elements, or nullopt (node refused) when the size has no static bound.
+/// The most that an expression can be, or nullopt (node refused) when the size has no static bound.
 std::optional<int64_t> bound(NodeContext &n, AffineExpr e) {
-  constexpr int64_t kLargest = int64_t(1) << 40;
+  constexpr int64_t kLargest = int64_t(1) << 28; // the result's buffer is planned for this many elements
   int64_t most = n.sym().range(e).second;
   if (most <= kLargest)
     return std::max<int64_t>(most, 0);
