@@ -282,8 +282,13 @@ Value RegionEval::evaluateBatchNorm(BatchNormOp op, const Access &access) {
   auto wide = [&](Value v) { return k.broadcast(v, shapeOf(x)); };
   ScalarBuilder s(k, var);
   Type type = elementOf(var);
-  Value deviation = s.unary<math::SqrtOp>(s.addf(var, s.f(op.getEps().convertToDouble(), type)));
-  return s.addf(s.mulf(s.divf(s.subf(x, wide(mean)), wide(deviation)), wide(scale)), wide(bias));
+  Value moment = s.addf(var, s.f(op.getEps().convertToDouble(), type)), centred = s.subf(x, wide(mean)), scaled;
+  if (options.integerData) // the stand-ins of sqrt and of division, as where the fuser spells the op out
+    scaled = s.subf(
+        centred, wide(s.binary<arith::MaximumFOp>(s.binary<arith::MinimumFOp>(moment, s.f(4, type)), s.f(-4, type))));
+  else
+    scaled = s.divf(centred, wide(s.unary<math::SqrtOp>(moment)));
+  return s.addf(s.mulf(scaled, wide(scale)), wide(bias));
 }
 
 //===-- results
