@@ -240,6 +240,114 @@ void affineGrid(NodeContext &n) {
   n.out(0, n.cast(n.concat(rows, spatial + 1), element));
 }
 
+//===- RoiAlign ---------------------------------------------------------------------------------------------------===//
+
+/// Bilinear samples on a regular grid in each bin of each region, then their mean or maximum.
+class RoiAlign {
+public:
+  explicit RoiAlign(NodeContext &n) : n(n) {}
+  void run();
+
+private:
+  /// Samples along one dim, [R, count]: the elements on both sides and their weights, 0 where a sample lies outside.
+  struct Samples {
+    Value low, high, lowWeight, highWeight;
+  };
+  bool read();
+  Value number(double v) { return n.scalar(v, real); }
+  Samples samples(int64_t column, int64_t dim, int64_t bins);
+  Value corner(Value y, Value x, Value wy, Value wx);
+
+  NodeContext &n;
+  int64_t height = 1, width = 1, ratio = 0;
+  double scale = 1;
+  bool half = true, largest = false;
+  mlir::Type real;
+  Value rows, rois, batch; ///< x as [N*H*W, C], regions, first row of each region's image
+};
+
+bool RoiAlign::read() {
+  height = n.attrInt("output_height", 1), width = n.attrInt("output_width", 1);
+  ratio = n.attrInt("sampling_ratio", 0), scale = n.attrFloat("spatial_scale", 1);
+  std::string mode = n.attrString("mode", "avg");
+  std::string transform =
+      n.opset() < 16 ? "output_half_pixel" : n.attrString("coordinate_transformation_mode", "half_pixel");
+  half = transform == "half_pixel", largest = mode == "max";
+  if (n.failed())
+    return false;
+  if ((!half && transform != "output_half_pixel") || (!largest && mode != "avg"))
+    return n.malformed("mode or coordinate_transformation_mode is not known"), false;
+  if (n.rank(0) != 4 || n.rank(1) != 2 || n.rank(2) != 1)
+    return n.malformed("X must have rank 4, rois rank 2 and batch_indices rank 1"), false;
+  constexpr int64_t kLargest = 4096;
+  if (ratio < 1 || ratio > kLargest)
+    return n.unsupported("the number of samples depends on the regions", "set sampling_ratio to a positive number"),
+           false;
+  if (height < 1 || width < 1 || height > kLargest || width > kLargest)
+    return n.malformed("output_height and output_width must be from 1 to 4096"), false;
+  if (!isFloat(n.dtype(0)) || bitWidth(n.dtype(0)) < 16)
+    return n.malformed("X must hold floats"), false;
+  real = n.element(n.dtype(0) == DType::F64 ? DType::F64 : DType::F32);
+  return n.checkEqual(n.dims(1)[1], n.expr(4), "a region has four numbers") &&
+         n.checkEqual(n.dims(1)[0], n.dims(2)[0], "there is one batch index a region");
+}
+
+RoiAlign::Samples RoiAlign::samples(int64_t column, int64_t dim, int64_t bins) {
+  AffineExpr regions = n.dims(1)[0];
+  auto edge = [&](int64_t i) {
+    Value e = n.slice(rois, {n.expr(0), n.expr(i)}, {regions, n.expr(1)}, {1, 1});
+    return n.create<SubOp>(n.create<MulOp>(e, number(scale)), number(half ? 0.5 : 0));
+  };
+  Value start = edge(column), extent = n.create<SubOp>(edge(column + 2), start);
+  if (!half)
+    extent = n.create<MaxOp>(extent, number(1));
+  Value step = n.create<DivOp>(extent, number(static_cast<double>(bins * ratio)));
+  Value i = n.createTyped<IotaOp>(graph::makeTensorType({n.expr(1), n.expr(bins * ratio)}, real), int64_t(1));
+  Value at = n.binary<AddOp>(start, n.binary<MulOp>(step, n.create<AddOp>(i, number(0.5))));
+  Value size = n.cast(indexOf(n, n.dims(0)[dim]), real), last = n.create<SubOp>(size, number(1));
+  Value inside = n.create<AndOp>(n.compare(CmpKind::ge, at, number(-1)), n.compare(CmpKind::le, at, size));
+  at = n.create<MaxOp>(at, number(0));
+  Value low = n.create<MinOp>(n.create<FloorOp>(at), last);
+  Value share = n.create<MinOp>(n.create<SubOp>(at, low), number(1));
+  share = n.select(n.compare(CmpKind::ge, low, last), number(0), share);
+  Value high = n.create<MinOp>(n.create<AddOp>(low, number(1)), last);
+  mlir::Type index = n.element(DType::I64);
+  return {n.cast(low, index), n.cast(high, index), n.select(inside, n.create<SubOp>(number(1), share), number(0)),
+          n.select(inside, share, number(0))};
+}
+
+/// x[image, y, x] times its weight: [R, rows, columns, C].
+Value RoiAlign::corner(Value y, Value x, Value wy, Value wx) {
+  Value line = n.create<MulOp>(n.unsqueeze(y, {2}), indexOf(n, n.dims(0)[3]));
+  Value at = n.binary<AddOp>(n.binary<AddOp>(batch, line), n.unsqueeze(x, {1}));
+  Value weight = n.binary<MulOp>(n.unsqueeze(wy, {2}), n.unsqueeze(wx, {1}));
+  return n.create<MulOp>(n.create<GatherOp>(rows, at, int64_t(0)), n.unsqueeze(weight, {3}));
+}
+
+void RoiAlign::run() {
+  if (!read())
+    return;
+  Dims x = n.dims(0);
+  AffineExpr regions = n.dims(1)[0], plane = n.sym().mul(x[2], x[3]);
+  rows = n.reshape(n.transpose(n.value(0), {0, 2, 3, 1}), {n.sym().mul(x[0], plane), x[1]});
+  rows = n.cast(rows, real), rois = n.cast(n.value(1), real);
+  batch = n.create<MulOp>(n.reshape(n.cast(n.value(2), n.element(DType::I64)), {regions, n.expr(1), n.expr(1)}),
+                          indexOf(n, plane));
+  Samples v = samples(1, 2, height), h = samples(0, 3, width);
+  Value parts[] = {corner(v.low, h.low, v.lowWeight, h.lowWeight), corner(v.low, h.high, v.lowWeight, h.highWeight),
+                   corner(v.high, h.low, v.highWeight, h.lowWeight),
+                   corner(v.high, h.high, v.highWeight, h.highWeight)};
+  Value total = parts[0];
+  for (Value part : llvm::ArrayRef<Value>(parts).drop_front())
+    total = largest ? n.create<MaxOp>(total, part) : n.create<AddOp>(total, part);
+  total = n.reshape(total, {regions, n.expr(height), n.expr(ratio), n.expr(width), n.expr(ratio), x[1]});
+  total = n.squeeze(n.reduce(total, {2, 4}, largest ? ReduceKind::max : ReduceKind::mean), {2, 4});
+  if (total)
+    n.out(0, n.cast(n.transpose(total, {0, 3, 1, 2}), n.element(n.dtype(0))));
+}
+
+void roiAlign(NodeContext &n) { RoiAlign(n).run(); }
+
 //===- MaxUnpool --------------------------------------------------------------------------------------------------===//
 
 void maxUnpool(NodeContext &n) {
@@ -274,4 +382,5 @@ void adze::registerUnfoldHandlers(HandlerTable &t) {
   t.add("", "AffineGrid", 20, affineGrid, 2, 2);
   t.add("", "GridSample", 16, gridSample, 2, 2);
   t.add("", "MaxUnpool", 9, maxUnpool, 2, 3);
+  t.add("", "RoiAlign", 10, roiAlign, 3, 3);
 }
