@@ -78,6 +78,9 @@ private:
   bool bindInputs(NodeRecord &record, Scope &scope, bool &poisoned);
   void expandFunction(const onnx::FunctionProto &function, NodeRecord &record, Scope &scope);
   void inlineGraph(const onnx::GraphProto &graph, NodeRecord &record, Scope &scope);
+  /// Imports a subgraph with its inputs bound; false (node failed) when it cannot be.
+  bool expandGraph(const onnx::GraphProto &graph, NodeRecord &record, Scope &scope, llvm::ArrayRef<Val> inputs,
+                   llvm::SmallVectorImpl<Val> &outputs);
   void runHandler(const HandlerEntry &entry, NodeRecord &record, Scope &scope);
   void finishNode(NodeRecord &record, Scope &scope);
   static void rebind(NodeRecord &record, unsigned output, Val value);

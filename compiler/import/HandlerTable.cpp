@@ -54,6 +54,7 @@ void adze::registerAllHandlers(HandlerTable &table) {
   registerSignalHandlers(table);
   registerSamplingHandlers(table);
   registerEinsumHandlers(table);
+  registerScanHandlers(table);
   registerSequenceHandlers(table);
   registerUnfoldHandlers(table);
 }

@@ -56,6 +56,7 @@ void registerDataDependentHandlers(HandlerTable &table);
 void registerSignalHandlers(HandlerTable &table);
 void registerSamplingHandlers(HandlerTable &table);
 void registerEinsumHandlers(HandlerTable &table);
+void registerScanHandlers(HandlerTable &table);
 void registerSequenceHandlers(HandlerTable &table);
 void registerUnfoldHandlers(HandlerTable &table);
 /// All of the above.

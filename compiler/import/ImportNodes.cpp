@@ -339,12 +339,19 @@ void GraphImporter::rebind(NodeRecord &record, unsigned output, Val value) {
   target.name = std::move(name);
 }
 
-void GraphImporter::inlineGraph(const onnx::GraphProto &graph, NodeRecord &record, Scope &scope) {
+bool GraphImporter::expandGraph(const onnx::GraphProto &graph, NodeRecord &record, Scope &scope, ArrayRef<Val> inputs,
+                                SmallVectorImpl<Val> &outputs) {
   NodeContext node(*this, record);
-  if (scope.depth >= kMaxNesting)
-    return nodeError(record, ErrorKind::Resource, "subgraphs nest deeper than " + Twine(kMaxNesting), "flatten some");
-  if (graph.output_size() < static_cast<int>(record.outputs.size()))
-    return node.malformed("the subgraph has fewer outputs than the node", "correct the subgraph");
+  if (scope.depth >= kMaxNesting) {
+    nodeError(record, ErrorKind::Resource, "subgraphs nest deeper than " + Twine(kMaxNesting), "flatten some");
+    return false;
+  }
+  if (graph.input_size() != static_cast<int>(inputs.size())) {
+    node.malformed("the subgraph has " + Twine(graph.input_size()) + " inputs, the node gives it " +
+                       Twine(inputs.size()),
+                   "correct the subgraph");
+    return false;
+  }
   Scope &inner = scopes.emplace_back();
   inner.parent = &scope;
   inner.call = scope.call;
@@ -352,21 +359,36 @@ void GraphImporter::inlineGraph(const onnx::GraphProto &graph, NodeRecord &recor
   inner.prefix = record.ref.node + "/";
   inner.index = record.ref.index;
   inner.depth = scope.depth + 1;
+  for (auto [info, value] : llvm::zip(graph.input(), inputs))
+    inner.values[info.name()] = value;
   if (!importInitializers(graph, inner) || !checkGraph(graph, inner)) {
     record.failed = true;
-    return;
+    return false;
   }
   SmallVector<std::string> needed;
   for (const auto &info : graph.output())
     needed.push_back(info.name());
   importNodes(graph.node(), inner, needed);
-  for (unsigned i = 0; i < record.outputs.size(); ++i) {
-    if (!record.outputs[i])
-      continue;
-    Val result = inner.find(graph.output(i).name());
-    if (!result || result->poisoned)
+  for (const std::string &name : needed) {
+    Val result = inner.find(name);
+    if (!result || result->poisoned) {
+      if (!result && sink.empty())
+        node.malformed("the subgraph's output '" + printable(name) + "' is not computed");
       record.failed = true;
-    else
-      rebind(record, i, result);
+      return false;
+    }
+    outputs.push_back(result);
   }
+  return true;
+}
+
+void GraphImporter::inlineGraph(const onnx::GraphProto &graph, NodeRecord &record, Scope &scope) {
+  if (graph.output_size() < static_cast<int>(record.outputs.size()))
+    return NodeContext(*this, record).malformed("the subgraph has fewer outputs than the node", "correct the subgraph");
+  SmallVector<Val> results;
+  if (!expandGraph(graph, record, scope, {}, results))
+    return;
+  for (unsigned i = 0; i < record.outputs.size(); ++i)
+    if (record.outputs[i])
+      rebind(record, i, results[i]);
 }

@@ -483,3 +483,19 @@ void NodeContext::inlineGraph(const onnx::GraphProto &graph) {
   if (!failed())
     importer.inlineGraph(graph, record, *importer.current);
 }
+
+SmallVector<Value> NodeContext::callGraph(const onnx::GraphProto &graph, ArrayRef<Value> inputs) {
+  SmallVector<Val> bound, results;
+  if (failed() || llvm::any_of(inputs, [](Value v) { return !v; }))
+    return {};
+  for (Value v : inputs) {
+    bound.push_back(importer.newValue(dtypeOf(elementOf(v)), dimsOf(v), "subgraph input"));
+    bound.back()->value = v;
+  }
+  if (!importer.expandGraph(graph, record, *importer.current, bound, results))
+    return {};
+  SmallVector<Value> values;
+  for (Val result : results)
+    values.push_back(materialize(*result));
+  return failed() ? SmallVector<Value>() : values;
+}

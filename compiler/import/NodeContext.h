@@ -194,6 +194,8 @@ public:
   std::optional<WeightStore::Id> addTensor(const onnx::TensorProto &tensor);
   /// Imports a subgraph in place, its outputs becoming this node's (If with a constant condition).
   void inlineGraph(const onnx::GraphProto &graph);
+  /// Imports a subgraph with its inputs bound to values; its outputs, or nothing after a failure.
+  llvm::SmallVector<mlir::Value> callGraph(const onnx::GraphProto &graph, llvm::ArrayRef<mlir::Value> inputs);
 
   //===- Refusing
   //--------------------------------------------------------------------------------------------------===//

@@ -290,9 +290,21 @@ void swiglu(NodeContext &n) {
 
 //===- FlexAttention ----------------------------------------------------------------------------------------------===//
 
+/// What the subgraph of this name, if any, makes of the scores.
+Value modified(NodeContext &n, llvm::StringRef name, Value scores) {
+  if (!n.hasAttr(name) || n.failed() || !scores)
+    return scores;
+  const onnx::GraphProto *graph = n.attrGraph(name);
+  SmallVector<Value> results = graph ? n.callGraph(*graph, {scores}) : SmallVector<Value>();
+  if (n.failed())
+    return {};
+  if (results.size() == 1 && results[0].getType() == scores.getType())
+    return results[0];
+  n.malformed(name + " must have one result of its operand's type");
+  return {};
+}
+
 void flexAttention(NodeContext &n) {
-  if (n.hasAttr("score_mod") || n.hasAttr("prob_mod"))
-    return n.unsupported("score_mod and prob_mod are not supported", "use the operator's expansion as a function");
   for (unsigned i = 0; i < 3; ++i)
     if (n.rank(i) != 4)
       return n.malformed("Q, K and V must have rank 4");
@@ -314,7 +326,10 @@ void flexAttention(NodeContext &n) {
   Value grouped = n.reshape(n.cast(q, wide), {dims[0], n.expr(*heads), rows, dims[3]});
   Value scores = n.create<MatmulOp>(grouped, n.cast(k, wide), false, true);
   scores = n.create<MulOp>(scores, n.scalarLike(scale, scores));
-  Value weights = n.create<SoftmaxOp>(scores, int64_t(3), false);
+  Dims grid = {dims[0], dims[1], dims[2], dk[2]}, joined = {dims[0], n.expr(*heads), rows, dk[2]};
+  scores = modified(n, "score_mod", n.reshape(scores, grid));
+  Value weights = modified(n, "prob_mod", n.create<SoftmaxOp>(scores, int64_t(3), false));
+  weights = n.reshape(weights, joined);
   Value y = n.create<MatmulOp>(weights, n.cast(v, wide), false, false);
   n.out(0, n.cast(n.reshape(y, {dims[0], dims[1], dims[2], dv[3]}), n.element(n.dtype(0))));
 }

@@ -153,4 +153,41 @@ TEST(Handlers, GridSampleRefusesWhatItDoesNotInterpolate) {
   EXPECT_EQ(3, exitCode("smooth", 1));
 }
 
+TEST(Handlers, ScanRepeatsItsBodyForEachStep) {
+  auto imported = [](int length, int bodyInputs) {
+    ModelBuilder m(17);
+    m.input("start", 1, {2}).input("x", 1, {length, 2}).output("last").output("sums");
+    auto &n = m.node("Scan", {"start", "x"}, {"last", "sums"});
+    ModelBuilder::attr(n, "num_scan_inputs", 1);
+    auto &a = *n.add_attribute();
+    a.set_name("body");
+    a.set_type(onnx::AttributeProto::GRAPH);
+    auto &body = *a.mutable_g();
+    for (int i = 0; i < bodyInputs; ++i)
+      ModelBuilder::info(*body.add_input(), i ? "now" : "sum", 1, {2});
+    ModelBuilder::fill(*body.add_node(), "Add", {"sum", bodyInputs > 1 ? "now" : "sum"}, {"next"});
+    for (int i = 0; i < 2; ++i)
+      body.add_output()->set_name("next");
+    return std::make_unique<Imported>(m);
+  };
+  auto good = imported(3, 2);
+  ASSERT_TRUE(good->module) << good->sink.text();
+  int additions = 0;
+  good->module->walk([&](graph::AddOp) { ++additions; });
+  EXPECT_EQ(3, additions);
+  EXPECT_EQ(4, imported(1000, 2)->sink.exitCode());
+  EXPECT_EQ(3, imported(3, 1)->sink.exitCode()) << "the body takes fewer inputs than the node gives";
+}
+
+TEST(Handlers, RoiAlignNeedsAFixedNumberOfSamples) {
+  auto exitCode = [](int ratio) {
+    ModelBuilder m(16);
+    m.input("x", 1, {1, 2, 8, 8}).input("rois", 1, {"r", 4}).input("b", 7, {"r"}).output("y");
+    ModelBuilder::attr(m.node("RoiAlign", {"x", "rois", "b"}, {"y"}), "sampling_ratio", ratio);
+    return Imported(m).sink.exitCode();
+  };
+  EXPECT_EQ(0, exitCode(2));
+  EXPECT_EQ(4, exitCode(0));
+}
+
 } // namespace
