@@ -303,8 +303,9 @@ SmallVector<Value> KernelText::delinearize(Value linear, ArrayRef<AffineExpr> ba
     return basis.empty() ? SmallVector<Value>() : SmallVector<Value>{linear};
   SmallVector<OpFoldResult> sizes;
   for (AffineExpr e : basis) {
+    // Where a size is 0 nothing is computed, but the op wants positive ones.
     if (auto c = graph::constantOf(e))
-      sizes.push_back(b.getIndexAttr(*c));
+      sizes.push_back(b.getIndexAttr(std::max<int64_t>(*c, 1)));
     else
       sizes.push_back(dim(e));
   }
