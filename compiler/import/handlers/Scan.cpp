@@ -116,6 +116,7 @@ void batchedScan(NodeContext &n) {
 } // namespace
 
 void adze::registerScanHandlers(HandlerTable &t) {
-  t.add("", "Scan", 8, batchedScan, 1, kVariadic, kVariadic);
+  // Its first operand may be absent, which a variadic one may not.
+  t.add("", "Scan", 8, batchedScan, 0, kVariadic - 1, kVariadic);
   t.add("", "Scan", 9, scan, 1, kVariadic, kVariadic);
 }
