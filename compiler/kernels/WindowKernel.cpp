@@ -126,7 +126,7 @@ Value WindowKernel::pixel(KernelText &k) const {
 }
 
 Value WindowKernel::window(KernelText &k, unsigned arg) const {
-  AffineExpr plane = product(context, shape.in), one = constantExpr(context, 1);
+  AffineExpr plane = product(context, shape.in);
   AffineExpr all = product(context, {shape.channels, constantExpr(context, shape.groups)});
   StridedView v;
   v.arg = arg;

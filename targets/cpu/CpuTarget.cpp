@@ -29,7 +29,7 @@ TargetArch makeArch(llvm::StringRef level) {
   a.triple = "x86_64-unknown-linux-gnu";
   a.cpu = level.str();
   a.machine.name = a.arch;
-  a.machine.units = {{"core", {"load", "matrix", "vector", "store"}, 1, false}};
+  a.machine.units = {{"core", {"load", "matrix", "vector", "store"}, 1, false, ""}};
   a.machine.memories = {{"l1", 32 << 10, 64, 64}, {"l2", 1 << 20, 64, 64}, {"dram", 0, 64, 64}};
   a.machine.paths = {{"dram", "l2", "core", {"cast", "im2col"}}, {"l2", "l1", "core", {}}};
   a.machine.values = {{"vector_bits", wide ? 512 : 256}, {"dot_rows", wide ? 12 : 6}, {"dot_columns", wide ? 32 : 16}};
