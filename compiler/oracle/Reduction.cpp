@@ -87,7 +87,8 @@ int64_t intIdentity(Kind kind, unsigned width, bool isUnsigned) {
   }
 }
 
-/// Runs over `inner` at once, so that reductions of leading dims stay vectorised; the order along the dim is that of the indices.
+/// Runs over `inner` at once, so that reductions of leading dims stay vectorised; the order along the dim is that of
+/// the indices.
 void reduceFloat(Kind kind, const double *in, double *out, const Split3 &s, bool single) {
   for (int64_t o = 0; o < s.outer; ++o, in += s.size * s.inner, out += s.inner) {
     std::copy_n(in, s.inner, out);

@@ -59,8 +59,8 @@ llvm::StringRef unitOf(mlir::Operation *op); // "" = none
 int64_t stageOf(mlir::Operation *op);        // 0 = none
 void setUnit(mlir::Operation *op, llvm::StringRef unit);
 void setStage(mlir::Operation *op, int64_t stage);
-/// The op with a unit that computes a value, looked up through loops and conditions that units share; null when there is
-/// none (arguments, free tiles, scalars).
+/// The op with a unit that computes a value, looked up through loops and conditions that units share; null when there
+/// is none (arguments, free tiles, scalars).
 mlir::Operation *ownerOf(mlir::Value v);
 /// A tile that costs nothing to compute again: constants, splats, index tiles, masks of views.
 bool isFree(mlir::Operation *op);

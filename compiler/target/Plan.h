@@ -2,10 +2,10 @@
 #ifndef ADZE_COMPILER_TARGET_PLAN_H
 #define ADZE_COMPILER_TARGET_PLAN_H
 
-#include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/StringMap.h"
 #include "mlir/IR/Attributes.h"
 #include "mlir/IR/Types.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
 #include <cstdint>
 #include <map>
 #include <string>
@@ -40,9 +40,9 @@ struct Problem {
 /// A target's answer: which form of the family, its sizes, how constant operands are packed, and the schedule.
 struct Plan {
   std::string form;
-  std::map<std::string, int64_t> params;               // tile sizes: "BM", "BN", "BK", ...
-  std::map<std::string, mlir::Attribute> packing;      // operand name -> #tile.pack (constant operands only)
-  mlir::Attribute schedule;                            // #tile.schedule or null
+  std::map<std::string, int64_t> params;          // tile sizes: "BM", "BN", "BK", ...
+  std::map<std::string, mlir::Attribute> packing; // operand name -> #tile.pack (constant operands only)
+  mlir::Attribute schedule;                       // #tile.schedule or null
   int64_t param(const std::string &name, int64_t otherwise) const {
     auto it = params.find(name);
     return it == params.end() ? otherwise : it->second;
@@ -66,8 +66,8 @@ struct Path {
   std::vector<std::string> features;
 };
 
-/// An execution unit. `instances`: copies per program (e.g. two vector units beside one matrix unit). Flags between units
-/// of different cores cost more than those inside one and are counted apart.
+/// An execution unit. `instances`: copies per program (e.g. two vector units beside one matrix unit). Flags between
+/// units of different cores cost more than those inside one and are counted apart.
 struct Unit {
   std::string name;
   std::vector<std::string> does; // "load", "matrix", "vector", "store"

@@ -1,17 +1,17 @@
 // What a code generator must provide to the compiler.
 //
-// A target is stateless: every method is const and depends on its arguments only. Decisions travel in the Plan and in IR
-// attributes. The compiler asks in this order: resolve, support (for each op), plan (for each fused region), lower,
+// A target is stateless: every method is const and depends on its arguments only. Decisions travel in the Plan and in
+// IR attributes. The compiler asks in this order: resolve, support (for each op), plan (for each fused region), lower,
 // serialize.
 #ifndef ADZE_COMPILER_TARGET_TARGET_H
 #define ADZE_COMPILER_TARGET_TARGET_H
 
 #include "compiler/target/Plan.h"
-#include "llvm/ADT/ArrayRef.h"
-#include "llvm/Support/Error.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
 #include <map>
 #include <memory>
 #include <string>
@@ -20,8 +20,8 @@ namespace adze {
 
 /// One architecture of a target, resolved from its name: data that planning and lowering read.
 struct TargetArch {
-  std::string target;  // "cpu"
-  std::string arch;    // canonical, e.g. "x86-64-v4"
+  std::string target;                // "cpu"
+  std::string arch;                  // canonical, e.g. "x86-64-v4"
   std::string triple, cpu, features; // for LLVM; empty where unused
   Machine machine;
 };
@@ -34,8 +34,8 @@ struct Support {
 
 /// One kernel of an image, as the package records it.
 struct ImageKernel {
-  std::string symbol;       // the function in the code
-  uint64_t scratch = 0;     // bytes per thread (CPU), dynamic on-chip bytes otherwise
+  std::string symbol;          // the function in the code
+  uint64_t scratch = 0;        // bytes per thread (CPU), dynamic on-chip bytes otherwise
   std::vector<uint32_t> block; // threads per block; empty on the CPU
 };
 struct Image {

@@ -4,13 +4,13 @@
 
 #include "dialects/graph/GraphTypes.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
-#include "mlir/Interfaces/InferTypeOpInterface.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "dialects/graph/GraphEnums.h.inc"
 
@@ -24,8 +24,8 @@
 namespace adze::graph {
 /// Name of the function that holds the model, and of the attributes of its arguments and results.
 inline constexpr llvm::StringLiteral kMainFunction = "main";
-inline constexpr llvm::StringLiteral kNameAttr = "graph.name";        // argument, result: the model's own name
-inline constexpr llvm::StringLiteral kSymbolsAttr = "graph.symbols";  // module
+inline constexpr llvm::StringLiteral kNameAttr = "graph.name";          // argument, result: the model's own name
+inline constexpr llvm::StringLiteral kSymbolsAttr = "graph.symbols";    // module
 inline constexpr llvm::StringLiteral kDimNamesAttr = "graph.dim_names"; // argument, result: array of strings
 
 /// True for the unsigned integer element types (uiN); signless iN is signed in this tier.

@@ -12,7 +12,6 @@
 #include "dialects/exec/ExecDialect.h"
 #include "dialects/graph/GraphDialect.h"
 #include "dialects/tile/TileDialect.h"
-#include "targets/cpu/CpuTarget.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -23,6 +22,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
+#include "targets/cpu/CpuTarget.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;

@@ -15,21 +15,21 @@ extern "C" {
 
 #define ADZE_DRIVER_VERSION 1u
 
-typedef struct adze_device adze_device_t;       /* one opened device */
-typedef struct adze_image adze_image_t;         /* loaded code */
-typedef struct adze_queue adze_queue_t;         /* in-order work */
-typedef struct adze_capture adze_capture_t;     /* a recorded command list */
+typedef struct adze_device adze_device_t;   /* one opened device */
+typedef struct adze_image adze_image_t;     /* loaded code */
+typedef struct adze_queue adze_queue_t;     /* in-order work */
+typedef struct adze_capture adze_capture_t; /* a recorded command list */
 
 /* A device address. On the CPU it is the host pointer. */
 typedef uint64_t adze_address_t;
 
 typedef struct adze_device_info {
   size_t struct_size;
-  char name[64];               /* e.g. the chip's marketing name */
-  char arch[32];               /* as in the target list, e.g. "x86-64-v4" */
+  char name[64]; /* e.g. the chip's marketing name */
+  char arch[32]; /* as in the target list, e.g. "x86-64-v4" */
   uint64_t total_bytes, free_bytes;
-  int32_t num_units;           /* cores, SMs, CUs */
-  int32_t host_memory;         /* 1: device addresses are host pointers, nothing is copied */
+  int32_t num_units;   /* cores, SMs, CUs */
+  int32_t host_memory; /* 1: device addresses are host pointers, nothing is copied */
 } adze_device_info_t;
 
 /* One launch. A kernel's arguments are buffers, then 64-bit scalars (dims, strides and scalar arguments in the order in
@@ -42,29 +42,30 @@ typedef struct adze_launch {
   const adze_address_t *buffers;
   const int64_t *scalars;
   void *const *descriptors;
-  int64_t grid[3];             /* physical launch size; on the CPU grid[0] is the number of programs */
-  int64_t block[3];            /* threads per block; 0 on the CPU */
-  uint64_t shared_bytes;       /* dynamic on-chip memory; on the CPU: scratch bytes per thread */
-  const char *nodes;           /* the ONNX nodes, for errors */
+  int64_t grid[3];       /* physical launch size; on the CPU grid[0] is the number of programs */
+  int64_t block[3];      /* threads per block; 0 on the CPU */
+  uint64_t shared_bytes; /* dynamic on-chip memory; on the CPU: scratch bytes per thread */
+  const char *nodes;     /* the ONNX nodes, for errors */
 } adze_launch_t;
 
 typedef struct adze_driver {
   size_t struct_size;
-  uint32_t version;            /* ADZE_DRIVER_VERSION */
+  uint32_t version; /* ADZE_DRIVER_VERSION */
   const char *name;
   adze_status_t (*open)(int ordinal, const adze_options_t *options, adze_device_t **out);
   void (*close)(adze_device_t *device);
   adze_status_t (*query)(adze_device_t *device, adze_device_info_t *out);
   adze_status_t (*allocate)(adze_device_t *device, size_t bytes, adze_address_t *out); /* at least 256-byte aligned */
   void (*release)(adze_device_t *device, adze_address_t address, size_t bytes);
-  /* code is the package's image section, already checked; arch as in the package. ADZE_UNSUPPORTED: this device cannot run
-   * that arch, and the next alternative is tried */
+  /* code is the package's image section, already checked; arch as in the package. ADZE_UNSUPPORTED: this device cannot
+   * run that arch, and the next alternative is tried */
   adze_status_t (*load)(adze_device_t *device, const void *code, size_t bytes, const char *arch, adze_image_t **out);
   void (*unload)(adze_device_t *device, adze_image_t *image);
   adze_status_t (*queue_create)(adze_device_t *device, adze_queue_t **out);
   void (*queue_destroy)(adze_device_t *device, adze_queue_t *queue);
   adze_status_t (*launch)(adze_queue_t *queue, const adze_launch_t *launch);
-  adze_status_t (*copy)(adze_queue_t *queue, adze_address_t to, adze_address_t from, size_t bytes, int kind); /* 0 h2d 1 d2h 2 d2d */
+  adze_status_t (*copy)(adze_queue_t *queue, adze_address_t to, adze_address_t from, size_t bytes,
+                        int kind); /* 0 h2d 1 d2h 2 d2d */
   adze_status_t (*fill)(adze_queue_t *queue, adze_address_t to, uint64_t pattern, uint32_t pattern_bytes, size_t bytes);
   adze_status_t (*signal)(adze_queue_t *queue, uint64_t *ticket);
   adze_status_t (*wait)(adze_queue_t *queue, uint64_t ticket);
@@ -84,7 +85,8 @@ typedef const adze_driver_t *(*adze_driver_get_fn)(uint32_t abi);
 /* --- CPU images ---
  * A CPU image is a position-independent ELF shared object without NEEDED entries. Each kernel is one function: it runs
  * the programs [begin, end) of the grid in order. scratch is a private, 64-byte aligned area of the kernel's size. */
-typedef void (*adze_cpu_kernel_fn)(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end, void *scratch);
+typedef void (*adze_cpu_kernel_fn)(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end,
+                                   void *scratch);
 
 #ifdef __cplusplus
 }

@@ -5,8 +5,8 @@
 #include "runtime/src/cpu/ThreadPool.h"
 #include "runtime/src/status/Status.h"
 
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>

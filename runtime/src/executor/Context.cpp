@@ -92,8 +92,8 @@ void DeviceContext::selectProgram(const std::string &name) {
     }
     targets += cat(targets.empty() ? "" : ", ", program.target);
   }
-  fail(ADZE_DEVICE, cat("the package has no code for device '", name, "'"),
-       cat("'", package_->reader->name(), "'"), cat("it was compiled for: ", targets.empty() ? "nothing" : targets),
+  fail(ADZE_DEVICE, cat("the package has no code for device '", name, "'"), cat("'", package_->reader->name(), "'"),
+       cat("it was compiled for: ", targets.empty() ? "nothing" : targets),
        cat("compile the model with --target=", name, " or run on another device"));
 }
 
