@@ -164,9 +164,6 @@ struct GraphFuse : impl::GraphFuseBase<GraphFuse> {
     FuseReport &result = report ? *report : own;
     if (failed(fuseGraph(getOperation(), options, &result)))
       return signalPassFailure();
-    for (const FuseReport::Region &region : result.regions)
-      numJoined += region.ops.size() - 1;
-    numRegions += result.regions.size();
   }
 
   FuseReport *report = nullptr;

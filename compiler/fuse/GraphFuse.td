@@ -31,9 +31,5 @@ def GraphFuse : Pass<"graph-fuse", "::mlir::ModuleOp"> {
     Option<"maxOperands", "max-operands", "unsigned", "24", "Most inputs and outputs of a region together">,
     Option<"maxOps", "max-ops", "unsigned", "128", "Most ops of a region">
   ];
-  let statistics = [
-    Statistic<"numRegions", "regions", "Regions made">,
-    Statistic<"numJoined", "joined", "Ops that joined the region of another op">
-  ];
 }
 #endif

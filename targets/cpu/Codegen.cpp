@@ -10,8 +10,6 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
@@ -199,11 +197,6 @@ FailureOr<std::vector<std::string>> generateObjects(ModuleOp lowered, const Targ
   dump(options, arch.arch + ".loops.mlir", [&](llvm::raw_ostream &os) { lowered.print(os); });
   if (failed(toLLVMDialect(lowered)))
     return failure();
-  DialectRegistry registry;
-  registerBuiltinDialectTranslation(registry);
-  registerLLVMDialectTranslation(registry);
-  lowered.getContext()->appendDialectRegistry(registry);
-
   SmallVector<LLVM::LLVMFuncOp> functions(lowered.getOps<LLVM::LLVMFuncOp>());
   std::vector<OwningOpRef<ModuleOp>> parts;
   // A program without kernels still has an image, so there is always one part.

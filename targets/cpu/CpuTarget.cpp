@@ -7,17 +7,26 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "targets/cpu/lower/Lowering.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Host.h"
+#include <shared_mutex>
 
 using namespace mlir;
 
 namespace adze {
 namespace {
+
+/// Guards the global options of LLVM, which lld resets; holds no state of ours.
+std::shared_mutex &llvmMutex() {
+  static std::shared_mutex mutex;
+  return mutex;
+}
 
 constexpr llvm::StringLiteral kV3 = "x86-64-v3", kV4 = "x86-64-v4";
 
@@ -61,6 +70,10 @@ public:
   void registerDialects(DialectRegistry &registry) const override {
     registry.insert<affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect,
                     LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect, vector::VectorDialect>();
+    // Here and not where code is generated: two images are compiled at once, and extending a context is not
+    // thread-safe.
+    registerBuiltinDialectTranslation(registry);
+    registerLLVMDialectTranslation(registry);
   }
 
   llvm::Expected<std::vector<TargetArch>> resolve(llvm::StringRef spec) const override {
@@ -98,6 +111,8 @@ public:
   }
 
   FailureOr<Image> compile(ModuleOp module, const TargetArch &arch, const SerializeOptions &options) const override {
+    // Many images may be lowered at once, but nothing may run beside lld: it resets LLVM's global options.
+    std::shared_lock<std::shared_mutex> generating(llvmMutex());
     std::vector<cpu::LoweredKernel> kernels;
     auto lowered = cpu::lowerTiles(module, arch, &kernels);
     if (failed(lowered))
@@ -112,7 +127,11 @@ public:
     auto objects = cpu::generateObjects(**lowered, arch, options);
     if (failed(objects))
       return failure();
-    llvm::Expected<std::string> code = cpu::linkShared(*objects, symbols);
+    generating.unlock();
+    llvm::Expected<std::string> code = [&] {
+      std::unique_lock<std::shared_mutex> linking(llvmMutex());
+      return cpu::linkShared(*objects, symbols);
+    }();
     if (!code)
       return module.emitError() << "linking the cpu image for " << arch.arch
                                 << " failed: " << llvm::toString(code.takeError())

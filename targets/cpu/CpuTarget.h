@@ -22,7 +22,8 @@ mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> lowerTiles(mlir::ModuleOp mod
 mlir::FailureOr<std::vector<std::string>> generateObjects(mlir::ModuleOp lowered, const TargetArch &arch,
                                                           const SerializeOptions &options);
 
-/// Links objects into a shared object without dependencies that exports `symbols`. Error: lld's text.
+/// Links objects into a shared object without dependencies that exports `symbols`. Error: lld's text. Nothing else of
+/// LLVM may run in the process meanwhile: lld resets its global options.
 llvm::Expected<std::string> linkShared(llvm::ArrayRef<std::string> objects, llvm::ArrayRef<std::string> symbols);
 
 /// Registers the pass cpu-lower-tiles with the global registry (for adze-opt).

@@ -1,4 +1,5 @@
-// In-process lld: objects to one shared object. lld keeps global state, so one link runs at a time.
+// In-process lld: objects to one shared object. lld keeps global state and resets LLVM's options: the caller sees to it
+// that nothing else of LLVM runs meanwhile.
 #include "lld/Common/Driver.h"
 #include "targets/cpu/CpuTarget.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -8,7 +9,6 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
-#include <mutex>
 
 LLD_HAS_DRIVER(elf)
 
@@ -48,11 +48,6 @@ llvm::Error checkUndefined(llvm::StringRef object) {
                                      "the code calls the library function '" + name->str() + "'");
   }
   return llvm::Error::success();
-}
-
-std::mutex &linkMutex() {
-  static std::mutex mutex; // guards lld's globals, holds no state of ours
-  return mutex;
 }
 
 } // namespace
@@ -102,7 +97,6 @@ llvm::Expected<std::string> linkShared(llvm::ArrayRef<std::string> objects, llvm
     argv.push_back(a.c_str());
   std::string errors;
   {
-    std::lock_guard<std::mutex> lock(linkMutex());
     llvm::raw_string_ostream err(errors);
     lld::Result r = lld::lldMain(argv, llvm::nulls(), err, {{lld::Gnu, &lld::elf::link}});
     if (r.retCode != 0)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zipfile
 
 import numpy as np
 import onnx
@@ -278,6 +279,129 @@ class Cli(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("--strip-debug", done.stderr.decode())
 
+    def test_weights_are_stored_once(self):
+        # What verify executes reads its weights from the kernels' packed order: whole blocks, ragged ones, backward taps.
+        rng = np.random.default_rng(1)
+
+        def weight(name, *shape):
+            return numpy_helper.from_array((rng.normal(size=shape) / 16).astype(np.float32), name)
+        matmuls = model(self.tmp / "matmul.onnx", [
+            helper.make_node("MatMul", ["a", "w1"], ["b"]), helper.make_node("Gemm", ["b", "w2"], ["c"], transB=1)],
+            [("a", TensorProto.FLOAT, (5, 384))], [("c", TensorProto.FLOAT, (5, 1001))],
+            [weight("w1", 384, 777), weight("w2", 1001, 777)])
+        convs = model(self.tmp / "conv.onnx", [
+            helper.make_node("Conv", ["x", "k1"], ["y"], pads=[1, 1, 1, 1]),
+            helper.make_node("Conv", ["y", "k2"], ["z"], group=2),
+            helper.make_node("ConvTranspose", ["z", "k3"], ["t"], strides=[2, 2])],
+            [("x", TensorProto.FLOAT, (1, 96, 8, 8))], [("t", TensorProto.FLOAT, (1, 80, 13, 13))],
+            [weight("k1", 192, 96, 3, 3), weight("k2", 256, 96, 3, 3), weight("k3", 256, 80, 3, 3)])
+        for path in (matmuls, convs):
+            with self.subTest(model=path.name):
+                package, report = path.with_suffix(".adze"), path.with_suffix(".json")
+                self.expect(adze("compile", path, "-o", package, "--report", report), 0)
+                code = sum(i["bytes"] for t in json.loads(report.read_text())["targets"] for i in t["images"])
+                self.assertLess(package.stat().st_size - code, 1.25 * path.stat().st_size)
+                self.expect(adze("verify", package, "--against=oracle"), 0)
+
+    def chain(self, name, scale=2.0):
+        """A model whose inner nodes are fused away: add, relu, then a product with a weight."""
+        nodes = [helper.make_node("Add", ["x", "w"], ["s"], "first"), helper.make_node("Relu", ["s"], ["r"], "second"),
+                 helper.make_node("Mul", ["r", "c"], ["y"], "third")]
+        weight = numpy_helper.from_array(np.array([1, 3, scale], np.float32), "c")
+        return model(self.tmp / name, nodes, [(n, TensorProto.FLOAT, [2, 3]) for n in ("x", "w")],
+                     [("y", TensorProto.FLOAT, [2, 3])], [weight])
+
+    def rewrite(self, source, target, change):
+        """Copies a recording; change(members) may edit {member: bytes}."""
+        with zipfile.ZipFile(source) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        change(members)
+        with zipfile.ZipFile(target, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        return target
+
+    def test_verify_recording(self):
+        package, other, record = self.tmp / "m.adze", self.tmp / "o.adze", self.tmp / "m.rec"
+        path = self.chain("m.onnx")
+        self.expect(adze("compile", path, "-o", package), 0)
+        self.expect(adze("compile", path, "-o", other, "--no-fuse", "--target=cpu:x86-64-v3"), 0)
+        self.expect(adze("verify", package, "--per-op", f"--record={record}", "--input", f"x={self.base}/x.npy"), 0)
+        self.assertEqual(sorted(os.listdir(self.tmp)), ["m.adze", "m.onnx", "m.rec", "o.adze"])
+        held = np.load(record)
+        manifest = json.loads(zipfile.ZipFile(record).read("recording.json"))
+        np.testing.assert_array_equal(held["input.0"], self.x)
+        self.assertEqual([(o["name"], o["dtype"], o["shape"]) for o in manifest["outputs"]], [("y", "float32", [2, 3])])
+        nodes = {re.search(r"node \d+: (\w+) \(", n["name"])[1]: n["member"] for n in manifest["nodes"]}
+        self.assertEqual(list(nodes), ["first", "second"])
+        total = held["input.0"] + held["input.1"]
+        np.testing.assert_array_equal(held[nodes["second"][:-4]], np.maximum(total, 0))
+        self.assertEqual((manifest["ok"], manifest["against"], manifest["device"]), (True, "oracle", "cpu"))
+        self.assertIn("compiler", manifest["package"])
+        # The same bytes again; judged on a package that is compiled in another way, and on the model itself.
+        again = self.tmp / "again.rec"
+        self.expect(adze("verify", package, f"--against={record}", "--per-op", "--record", again), 0)
+        np.testing.assert_array_equal(np.load(again)["output.0"], held["output.0"])
+        self.expect(adze("verify", package, "--per-op", f"--record={again}", "--input", f"x={self.base}/x.npy"), 0)
+        self.assertEqual(again.read_bytes(), record.read_bytes())
+        for what in (other, path):
+            done = self.expect(adze("verify", what, f"--against={record}", "--per-op", "--format=json"), 0)
+            self.assertEqual(len(json.loads(done.stdout)["outputs"]), 3)
+
+        def tamper(member):
+            def change(members):
+                data = bytearray(members[member])
+                data[-4:] = np.float32(np.frombuffer(bytes(data[-4:]), np.float32)[0] + 1).tobytes()
+                members[member] = bytes(data)
+            return self.rewrite(record, self.tmp / "tampered.rec", change)
+        self.expect(adze("verify", package, f"--against={tamper('output.0.npy')}"), 7, "'y'")
+        self.expect(adze("verify", package, f"--against={tamper(nodes['second'])}"), 0)
+        done = self.expect(adze("verify", package, f"--against={self.tmp}/tampered.rec", "--per-op", "--format=json"), 7,
+                           "second (Relu)")
+        self.assertEqual([o["ok"] for o in json.loads(done.stdout)["outputs"]], [True, True, False])
+
+    def test_bad_recordings(self):
+        record, path = self.tmp / "m.rec", self.chain("m.onnx")
+        self.expect(adze("verify", path, f"--record={record}"), 0)
+        self.expect(adze("verify", self.chain("w.onnx", scale=2.5), f"--against={record}"), 3, "another model")
+        self.expect(adze("verify", self.onnx, f"--against={record}"), 3, "another model")
+        self.expect(adze("verify", path, f"--against={record}", "--per-op"), 3, "inner nodes")
+        self.expect(adze("verify", path, f"--against={record}", "--random-seed=1"), 2, "--random-seed")
+        (self.tmp / "cut.rec").write_bytes(record.read_bytes()[:-30])
+        self.expect(adze("verify", path, f"--against={self.tmp}/cut.rec"), 3, "not a usable recording")
+        self.expect(adze("verify", path, f"--against={self.onnx}"), 3, "not a usable recording")
+        for name, text in {"none": None, "text": b"{", "deep": b"[" * 1000000, "version": None, "input": None}.items():
+            def change(members):
+                manifest = json.loads(members["recording.json"])
+                if name == "none":
+                    del members["recording.json"]
+                elif text:
+                    members["recording.json"] = text
+                else:
+                    manifest["version"] += name == "version"
+                    if name == "input":
+                        manifest["inputs"].pop()
+                    members["recording.json"] = json.dumps(manifest).encode()
+            with self.subTest(name=name):
+                bad = self.rewrite(record, self.tmp / "bad.rec", change)
+                self.expect(adze("verify", path, f"--against={bad}"), 3)
+        self.expect(adze("verify", path, "--record=/proc/none/a.rec"), 8, "cannot write the recording")
+        self.expect(adze("verify", path, "--record=/dev/full"), 8, "No space left")
+        self.expect(adze("verify", path, f"--record={self.tmp}"), 2, "directory")
+
+    def test_verify_devices(self):
+        done = self.expect(adze("verify", self.package, "--device=cpu,cpu:0", "--format=json"), 0)
+        result = json.loads(done.stdout)
+        self.assertEqual(result["devices"], [{"device": d, "ok": True} for d in ("cpu", "cpu:0")])
+        self.assertEqual([(o["device"], o["name"]) for o in result["outputs"]],
+                         [(d, n) for d in ("cpu", "cpu:0") for n in ("sum", "product")])
+        text = self.expect(adze("verify", self.package, "--device=cpu,cpu:0"), 0).stdout.decode()
+        self.assertIn("cpu:0: product: float32 [2, 3]: ok", text)
+        self.expect(adze("verify", self.package, "--device=cpu,nosuch"), 6, "nosuch")
+        self.expect(adze("verify", self.package, "--device=cpu,"), 2)
+        self.expect(adze("verify", self.package, "--device=cpu,cpu"), 2, "twice")
+        self.expect(adze("verify", self.package, "--device=cpu,cpu:0", f"--record={self.tmp}/a"), 2, "one device")
+
     # -- what goes wrong --
 
     def test_bad_inputs(self):
@@ -353,14 +477,15 @@ class Cli(unittest.TestCase):
 
     def test_interrupt_leaves_nothing(self):
         rng = np.random.default_rng(0)
-        size, depth = 64, 400
+        size, depth = 32, 120
         nodes, weights = [], []
-        for i in range(depth):
-            weights.append(numpy_helper.from_array(rng.normal(size=(size, size + i % 7)).astype(np.float32)[:, :size], f"w{i}"))
+        for i in range(depth):  # every layer has another width, so every kernel is another one: seconds of work
+            shape = (size + i, size + i + 1)
+            weights.append(numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), f"w{i}"))
             nodes += [helper.make_node("MatMul", [f"v{i}", f"w{i}"], [f"m{i}"]),
                       helper.make_node("Softmax" if i % 2 else "Tanh", [f"m{i}"], [f"v{i + 1}"])]
         path = model(self.tmp / "big.onnx", nodes, [("v0", TensorProto.FLOAT, [8, size])],
-                     [(f"v{depth}", TensorProto.FLOAT, [8, size])], weights)
+                     [(f"v{depth}", TensorProto.FLOAT, [8, size + depth])], weights)
         work = self.tmp / "work"
         work.mkdir()
         process = subprocess.Popen([ADZE, "compile", path, "-o", work / "big.adze", "--no-fuse", "-O3", "--threads=1"],

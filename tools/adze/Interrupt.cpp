@@ -43,10 +43,11 @@ void forgetForCrash(const std::string &directory) {
     if (directory == slot)
       slot[0] = 0;
 }
-// fork and exec are async-signal-safe, walking a directory is not.
+// _Fork (glibc 2.34) and exec are async-signal-safe; walking a directory is not, and fork would wait for malloc's
+// locks, which a crash inside malloc holds for ever.
 void removeAfterCrash() {
   for (const char (&slot)[512] : crashDirectories)
-    if (slot[0] && fork() == 0) {
+    if (slot[0] && _Fork() == 0) {
       execl("/bin/rm", "rm", "-rf", "--", slot, static_cast<char *>(nullptr));
       _exit(1);
     }
