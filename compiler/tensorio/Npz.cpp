@@ -14,6 +14,14 @@ using llvm::support::endian::read64le;
 /// A deflated member may unfold to at most this; numpy arrays compress by far less than zlib's limit of 1:1032.
 static constexpr uint64_t kMaxMember = uint64_t(1) << 36;
 
+static uint32_t crcOf(llvm::StringRef bytes) {
+  uLong crc = crc32(0, nullptr, 0);
+  for (size_t at = 0; at < bytes.size(); at += 1u << 30)
+    crc = crc32(crc, reinterpret_cast<const Bytef *>(bytes.data() + at),
+                static_cast<uInt>(std::min<size_t>(bytes.size() - at, 1u << 30)));
+  return static_cast<uint32_t>(crc);
+}
+
 namespace {
 
 struct Member {
@@ -139,18 +147,14 @@ bool ZipReader::extract(const Member &member, std::string &out) {
     return fail("member '" + printable(member.name) + "' uses compression method " + std::to_string(member.method),
                 ErrorKind::Unsupported);
   }
-  uLong crc = crc32(0, nullptr, 0);
-  for (size_t at = 0; at < out.size(); at += 1u << 30)
-    crc = crc32(crc, reinterpret_cast<const Bytef *>(out.data() + at),
-                static_cast<uInt>(std::min<size_t>(out.size() - at, 1u << 30)));
-  if (crc != member.crc)
+  if (crcOf(out) != member.crc)
     return fail("member '" + printable(member.name) + "' fails its CRC");
   return true;
 }
 
 } // namespace
 
-std::optional<std::vector<std::pair<std::string, HostTensor>>> adze::readNpz(llvm::StringRef path, ErrorSink &sink) {
+std::optional<ZipMembers> adze::readZip(llvm::StringRef path, ErrorSink &sink) {
   auto file = MappedFile::open(path, sink);
   if (!file)
     return std::nullopt;
@@ -158,17 +162,94 @@ std::optional<std::vector<std::pair<std::string, HostTensor>>> adze::readNpz(llv
   std::vector<Member> members;
   if (!zip.directory(members))
     return std::nullopt;
-  std::vector<std::pair<std::string, HostTensor>> result;
+  ZipMembers result;
   for (const Member &member : members) {
     std::string bytes;
     if (!zip.extract(member, bytes))
       return std::nullopt;
-    auto tensor = parseNpy(bytes, path.str() + ":" + printable(member.name), sink);
-    if (!tensor)
-      return std::nullopt;
-    llvm::StringRef name = member.name;
-    name.consume_back(".npy");
-    result.emplace_back(name.str(), std::move(*tensor));
+    result.emplace_back(member.name, std::move(bytes));
   }
   return result;
+}
+
+std::optional<std::vector<std::pair<std::string, HostTensor>>> adze::readNpz(llvm::StringRef path, ErrorSink &sink) {
+  std::optional<ZipMembers> members = readZip(path, sink);
+  if (!members)
+    return std::nullopt;
+  std::vector<std::pair<std::string, HostTensor>> result;
+  for (auto &[name, bytes] : *members) {
+    auto tensor = parseNpy(bytes, path.str() + ":" + printable(name), sink);
+    if (!tensor)
+      return std::nullopt;
+    std::string().swap(bytes); // one member at a time is held twice
+    llvm::StringRef plain = name;
+    plain.consume_back(".npy");
+    result.emplace_back(plain.str(), std::move(*tensor));
+  }
+  return result;
+}
+
+//===- Writing ----------------------------------------------------------------------------------------------------===//
+
+static void put16(std::string &out, size_t value) {
+  out.push_back(static_cast<char>(value & 0xff));
+  out.push_back(static_cast<char>(value >> 8 & 0xff));
+}
+
+static void put32(std::string &out, size_t value) {
+  put16(out, value & 0xffff);
+  put16(out, value >> 16 & 0xffff);
+}
+
+/// The fields that a member's local header and its directory entry have in common.
+static void putMemberFields(std::string &out, llvm::StringRef name, size_t size, uint32_t crc) {
+  put16(out, 20);      // version needed: 2.0
+  put16(out, 1 << 11); // the name is UTF-8
+  put16(out, 0);       // stored
+  put16(out, 0);       // time: midnight
+  put16(out, 0x21);    // date: 1980-01-01
+  put32(out, crc);
+  put32(out, size);
+  put32(out, size);
+  put16(out, name.size());
+  put16(out, 0); // no extra field
+}
+
+std::optional<std::string> adze::toZip(const ZipMembers &members) {
+  uint64_t total = 22;
+  for (const auto &[name, bytes] : members) {
+    if (name.size() > UINT16_MAX)
+      return std::nullopt;
+    total += bytes.size() + 2 * name.size() + 30 + 46;
+  }
+  if (total >= UINT32_MAX || members.size() >= UINT16_MAX)
+    return std::nullopt;
+  std::string out, directory;
+  out.reserve(total);
+  for (const auto &[name, bytes] : members) {
+    uint32_t crc = crcOf(bytes);
+    directory += llvm::StringRef("PK\x01\x02", 4);
+    put16(directory, 20); // made by: version 2.0
+    putMemberFields(directory, name, bytes.size(), crc);
+    put16(directory, 0); // no comment
+    put16(directory, 0); // first disk
+    put16(directory, 0); // internal attributes
+    put32(directory, 0); // external attributes
+    put32(directory, out.size());
+    directory += name;
+    out += llvm::StringRef("PK\x03\x04", 4);
+    putMemberFields(out, name, bytes.size(), crc);
+    out += name;
+    out += bytes;
+  }
+  size_t at = out.size();
+  out += directory;
+  out += llvm::StringRef("PK\x05\x06", 4);
+  put32(out, 0); // disk numbers
+  put16(out, members.size());
+  put16(out, members.size());
+  put32(out, directory.size());
+  put32(out, at);
+  put16(out, 0); // no comment
+  return out;
 }

@@ -23,6 +23,13 @@ std::optional<HostTensor> readNpy(llvm::StringRef path, ErrorSink &sink);
 /// All arrays of an .npz archive (stored or deflated), in archive order, names without ".npy".
 std::optional<std::vector<std::pair<std::string, HostTensor>>> readNpz(llvm::StringRef path, ErrorSink &sink);
 
+/// Members of a zip archive: name and bytes, in archive order.
+using ZipMembers = std::vector<std::pair<std::string, std::string>>;
+std::optional<ZipMembers> readZip(llvm::StringRef path, ErrorSink &sink);
+/// The archive that holds `members`: stored, with the format's earliest date, so that equal members give equal bytes.
+/// Nullopt beyond 4 GiB or 65534 members, which need another form of the directory.
+std::optional<std::string> toZip(const ZipMembers &members);
+
 /// A serialised ONNX TensorProto. Sequences and optionals are refused.
 std::optional<HostTensor> readTensorProto(llvm::StringRef path, ErrorSink &sink);
 

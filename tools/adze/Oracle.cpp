@@ -2,6 +2,8 @@
 #include "compiler/support/NodeLoc.h"
 #include "dialects/graph/GraphDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/SHA256.h"
 #include <set>
 
 using namespace adze;
@@ -68,6 +70,36 @@ int Oracle::run(ArrayRef<HostTensor> inputs, unsigned threads, oracle::Mode mode
 static bool computes(Operation &op) {
   return isa<graph::GraphDialect>(op.getDialect()) && !op.hasTrait<OpTrait::ConstantLike>() &&
          !isa<graph::WeightOp, graph::ConstantOp>(op);
+}
+
+std::string Oracle::digest() const {
+  // The store's numbers and what the module's attributes tell of places differ between packages of one model: weights
+  // are numbered here in the order of their use.
+  OwningOpRef<ModuleOp> copy = model.module.get().clone();
+  std::vector<WeightStore::Id> order;
+  llvm::DenseMap<WeightStore::Id, uint32_t> numbers;
+  copy->walk([&](graph::WeightOp op) {
+    auto id = static_cast<WeightStore::Id>(op.getId());
+    auto [number, added] = numbers.try_emplace(id, static_cast<uint32_t>(order.size()));
+    if (added)
+      order.push_back(id);
+    op.setId(number->second);
+  });
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  for (Operation &op : *copy->getBody())
+    op.print(os);
+  const WeightStore &weights = *model.weights;
+  for (WeightStore::Id id : order) {
+    std::optional<WeightStore::Digest> contents = weights.digest(id);
+    if (!contents)
+      return "";
+    os << "\nweight " << dtypeName(weights.dtype(id)) << " " << shapeText(weights.dims(id)) << " " << (*contents)[0]
+       << " " << (*contents)[1];
+  }
+  llvm::SHA256 hash;
+  hash.update(llvm::StringRef(text));
+  return llvm::toHex(hash.final(), /*LowerCase=*/true);
 }
 
 std::vector<std::string> Oracle::exposeNodes() {

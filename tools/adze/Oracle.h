@@ -15,6 +15,11 @@ public:
   int run(llvm::ArrayRef<HostTensor> inputs, unsigned threads, oracle::Mode mode,
           std::vector<oracle::GraphTensor> &outputs, Console &console);
 
+  /// SHA-256 of the unfused graph and its weights, in hex: the same for every package of one model that was compiled
+  /// with the same dims and outputs, whatever its targets. Asked for before exposeNodes(). "" when weights are
+  /// unreadable.
+  std::string digest() const;
+
   /// Makes the result of every node an output of the graph, behind the model's own; returns the names of all outputs.
   std::vector<std::string> exposeNodes();
 

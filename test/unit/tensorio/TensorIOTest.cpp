@@ -127,6 +127,30 @@ TEST(Npz, ReadsStoredMembersAndChecksTheCrc) {
   EXPECT_EQ(3, sink.exitCode());
 }
 
+TEST(Zip, ReadsWhatItWrites) {
+  HostTensor tensor;
+  tensor.dtype = DType::I16;
+  tensor.dims = {3};
+  tensor.bytes = {1, 0, 2, 0, 3, 0};
+  ZipMembers members = {{"a.npy", toNpy(tensor)}, {"empty.bin", ""}, {"text.json", std::string("{}\0", 3)}};
+  std::optional<std::string> bytes = toZip(members);
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(bytes, toZip(members));
+  ErrorSink sink;
+  std::optional<ZipMembers> read = readZip(temporary("zip.zip", *bytes), sink);
+  ASSERT_TRUE(read) << sink.text();
+  EXPECT_EQ(*read, members);
+  members.resize(1);
+  auto arrays = readNpz(temporary("zip.npz", *toZip(members)), sink);
+  ASSERT_TRUE(arrays) << sink.text();
+  EXPECT_EQ((*arrays)[0].first, "a");
+  EXPECT_EQ((*arrays)[0].second.bytes, tensor.bytes);
+  // A changed byte of the data is noticed.
+  (*bytes)[bytes->find("{}")] = '[';
+  EXPECT_FALSE(readZip(temporary("bad.zip", *bytes), sink));
+  EXPECT_FALSE(toZip(ZipMembers(65535)));
+}
+
 TEST(TensorProtoFile, RawTypedAndPackedData) {
   ErrorSink sink;
   // dims: 3, data_type: INT4, raw_data: 0x21 0x03.
