@@ -1,6 +1,5 @@
 #include "compiler/kernels/Pack.h"
 #include "compiler/weights/WeightStore.h"
-#include <cstring>
 
 using namespace mlir;
 
@@ -15,56 +14,8 @@ bool isPackable(KernelRequest &r, Value operand) {
   return bits >= 8 && bits % 8 == 0;
 }
 
-namespace {
-/// One physical dim: its extent, and what a step along it adds to a logical coordinate.
-struct PhysicalDim {
-  int64_t extent, factor;
-  unsigned logical;
-};
-
-/// Walks the physical index space in order, copying the elements that exist.
-class Packer {
-public:
-  Packer(ArrayRef<PhysicalDim> dims, const PackSource &source, size_t bytes)
-      : dims(dims.begin(), dims.end()), extents(source.extents), strides(source.strides), offset(source.offset),
-        bytes(bytes) {}
-  void run(const char *from, char *to) const {
-    SmallVector<int64_t> at(extents.size(), 0);
-    walk(0, at, from, to);
-  }
-
-private:
-  void walk(size_t d, SmallVectorImpl<int64_t> &at, const char *from, char *&to) const {
-    if (d == dims.size()) {
-      int64_t position = offset;
-      bool inside = true;
-      for (size_t i = 0; i < at.size(); ++i) {
-        inside &= at[i] < extents[i];
-        position += at[i] * strides[i];
-      }
-      if (inside)
-        std::memcpy(to, from + position * int64_t(bytes), bytes);
-      else
-        std::memset(to, 0, bytes);
-      to += bytes;
-      return;
-    }
-    const PhysicalDim &dim = dims[d];
-    for (int64_t i = 0; i < dim.extent; ++i) {
-      at[dim.logical] += i * dim.factor;
-      walk(d + 1, at, from, to);
-      at[dim.logical] -= i * dim.factor;
-    }
-  }
-  SmallVector<PhysicalDim> dims;
-  SmallVector<int64_t> extents, strides;
-  int64_t offset;
-  size_t bytes;
-};
-} // namespace
-
-static SmallVector<PhysicalDim> physicalDims(tile::PackAttr pack, ArrayRef<int64_t> extents) {
-  SmallVector<PhysicalDim> dims;
+static SmallVector<PackedDim, 8> packedDims(tile::PackAttr pack, ArrayRef<int64_t> extents) {
+  SmallVector<PackedDim, 8> dims;
   SmallVector<int64_t> sizes = tile::packedExtents(pack, extents);
   for (auto [e, size] : llvm::zip_equal(pack.getMap().getResults(), sizes)) {
     auto binary = dyn_cast<AffineBinaryOpExpr>(e);
@@ -82,38 +33,26 @@ Value packOperand(KernelRequest &r, const PackSource &source, tile::PackAttr pac
   llvm::raw_string_ostream os(key);
   os << pack << ":" << source.offset << ":";
   llvm::interleave(source.strides, os, ",");
-  SmallVector<PhysicalDim> dims = physicalDims(pack, source.extents);
-  SmallVector<int64_t> shape;
-  for (const PhysicalDim &d : dims)
-    shape.push_back(d.extent);
+  Packing packing;
+  packing.extents.assign(source.extents.begin(), source.extents.end());
+  packing.strides.assign(source.strides.begin(), source.strides.end());
+  packing.dims = packedDims(pack, source.extents);
+  packing.offset = source.offset;
 
   std::optional<WeightStore::Id> packed;
   if (r.packed)
     if (auto it = r.packed->find(key); it != r.packed->end())
       packed = it->second;
   if (!packed) {
-    size_t bytes = bitWidth(r.weights->dtype(id)) / 8;
-    Packer packer(dims, source, bytes);
-    auto compute = [packer, id](const WeightStore &store, llvm::MutableArrayRef<char> out) {
-      std::vector<char> copy;
-      const char *data = store.tryData(id);
-      if (!data) {
-        copy.resize(store.byteSize(id));
-        if (!store.read(id, copy))
-          return false;
-        data = copy.data();
-      }
-      packer.run(data, out.data());
-      return true;
-    };
-    packed = r.weights->addComputed(r.weights->dtype(id), shape, compute, weight.getName().str() + " (packed)");
+    packed = r.weights->addPacked(id, packing, weight.getName().str() + " (packed)");
     if (!packed)
       return {};
     if (r.packed)
       r.packed->emplace(key, *packed);
   }
   OpBuilder b(r.region);
-  return WeightOp::create(b, weight.getLoc(), RankedTensorType::get(shape, elementOf(source.operand)),
+  return WeightOp::create(b, weight.getLoc(),
+                          RankedTensorType::get(r.weights->dims(*packed), elementOf(source.operand)),
                           b.getI64IntegerAttr(*packed), b.getStringAttr(r.weights->name(*packed)));
 }
 

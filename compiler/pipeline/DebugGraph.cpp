@@ -11,7 +11,8 @@ using namespace mlir;
 
 namespace adze {
 
-/// Module attribute: a list of {id, dtype, dims, and offset + section or splat}.
+/// Module attribute: a list of {id, dtype, dims, and offset + section or splat}. A weight that is there in a kernel's
+/// order has the fields of Packing besides: extents, strides, start, packed (extent, factor, logical for each dim).
 static constexpr llvm::StringLiteral kWeightsAttr = "graph.weights";
 
 std::vector<uint32_t> usedWeights(ModuleOp module) {
@@ -20,8 +21,42 @@ std::vector<uint32_t> usedWeights(ModuleOp module) {
   return {ids.begin(), ids.end()};
 }
 
+static void setPacking(NamedAttrList &entry, const Packing &packing, Builder &b) {
+  SmallVector<int64_t> packed;
+  for (const PackedDim &d : packing.dims)
+    packed.append({d.extent, d.factor, int64_t(d.logical)});
+  entry.set("packed", b.getDenseI64ArrayAttr(packed));
+  entry.set("extents", b.getDenseI64ArrayAttr(packing.extents));
+  entry.set("strides", b.getDenseI64ArrayAttr(packing.strides));
+  entry.set("start", b.getI64IntegerAttr(packing.offset));
+}
+
+/// The packing of an entry that has one, nullopt when it does not give every element of the weight.
+static std::optional<Packing> getPacking(DictionaryAttr entry, uint64_t elements) {
+  auto list = [&](StringRef key) {
+    auto attr = entry.getAs<DenseI64ArrayAttr>(key);
+    return attr ? attr.asArrayRef() : ArrayRef<int64_t>();
+  };
+  ArrayRef<int64_t> packed = list("packed"), extents = list("extents"), strides = list("strides");
+  auto start = entry.getAs<IntegerAttr>("start");
+  if (!start || packed.size() % 3 != 0)
+    return std::nullopt;
+  Packing packing;
+  packing.extents.assign(extents.begin(), extents.end());
+  packing.strides.assign(strides.begin(), strides.end());
+  packing.offset = start.getInt();
+  for (size_t i = 0; i < packed.size(); i += 3) {
+    if (packed[i + 2] < 0 || packed[i + 2] >= int64_t(extents.size()))
+      return std::nullopt;
+    packing.dims.push_back({packed[i], packed[i + 1], unsigned(packed[i + 2])});
+  }
+  if (!packing.invertible(elements))
+    return std::nullopt;
+  return packing;
+}
+
 FailureOr<std::string> writeDebugGraph(ModuleOp graph, const WeightStore &weights,
-                                       llvm::function_ref<WeightPlace(uint32_t)> place) {
+                                       llvm::function_ref<DebugPlace(uint32_t)> place) {
   Builder b(graph.getContext());
   SmallVector<Attribute> entries;
   for (uint32_t id : usedWeights(graph)) {
@@ -32,7 +67,9 @@ FailureOr<std::string> writeDebugGraph(ModuleOp graph, const WeightStore &weight
     if (auto splat = weights.splat(id)) {
       entry.set("splat", b.getStringAttr(StringRef(splat->data(), splat->size())));
     } else {
-      WeightPlace where = place(id);
+      auto [where, packing] = place(id);
+      if (packing)
+        setPacking(entry, *packing, b);
       entry.set("section", b.getI64IntegerAttr(where.section));
       entry.set("offset", b.getI64IntegerAttr(where.offset));
     }
@@ -45,6 +82,26 @@ FailureOr<std::string> writeDebugGraph(ModuleOp graph, const WeightStore &weight
   if (failed(writeBytecodeToFile(*copy, os, BytecodeWriterConfig("adze"))))
     return graph.emitError() << "cannot be written as bytecode";
   return bytes;
+}
+
+/// The `count` elements of a weight in the store's layout, from the package's: whole bytes an element, maybe packed.
+static void readElements(const char *data, DType type, uint64_t count, const std::optional<Packing> &packing,
+                         MutableArrayRef<char> out) {
+  unsigned width = unpackedBytes(type), bits = bitWidth(type);
+  std::vector<char> unpacked;
+  if (packing) {
+    MutableArrayRef<char> to = out;
+    if (bits < 8) {
+      unpacked.resize(count);
+      to = unpacked;
+    }
+    packing->unpack({data, size_t(*packing->packedElements() * width)}, width, to);
+    data = to.data();
+  }
+  if (bits < 8)
+    packBits(bits, {data, size_t(count)}, out);
+  else if (data != out.data())
+    std::copy_n(data, count * width, out.data());
 }
 
 /// Adds the weights that the attribute lists to the store; `newIds` maps the ids of the graph to those of the store.
@@ -67,6 +124,11 @@ static LogicalResult loadWeights(ModuleOp graph, const std::shared_ptr<const rt:
       std::optional<uint64_t> count = numElements(dims);
       // The package holds whole bytes an element.
       std::optional<uint64_t> bytes;
+      std::optional<Packing> packing;
+      if (entry.contains("packed") && count) {
+        packing = getPacking(entry, *count);
+        count = packing ? packing->packedElements() : std::nullopt;
+      }
       if (count && packedBytes(type, *count))
         bytes = *count * unpackedBytes(type);
       if (section >= reader->sections().size() || !bytes || offset > reader->sections()[section].size ||
@@ -75,11 +137,9 @@ static LogicalResult loadWeights(ModuleOp graph, const std::shared_ptr<const rt:
       const char *data = reinterpret_cast<const char *>(reader->sections()[section].data) + offset;
       // The reader is kept alive by the closure; the bytes are read where they lie.
       id = weights.addComputed(type, dims,
-                               [reader, data, type, n = *bytes](const WeightStore &, MutableArrayRef<char> out) {
-                                 if (unsigned bits = bitWidth(type); bits < 8)
-                                   packBits(bits, {data, size_t(n)}, out);
-                                 else
-                                   std::copy_n(data, n, out.data());
+                               [reader, data, type, packing,
+                                n = numElements(dims).value_or(0)](const WeightStore &, MutableArrayRef<char> out) {
+                                 readElements(data, type, n, packing, out);
                                  return true;
                                });
     }

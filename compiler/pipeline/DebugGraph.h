@@ -8,10 +8,17 @@
 
 namespace adze {
 
+/// Where the debug graph finds a weight: its elements in order, or in the order of `packing` (which must be invertible)
+/// because a kernel's packed copy is in the package anyway.
+struct DebugPlace {
+  WeightPlace place;
+  const Packing *packing = nullptr;
+};
+
 /// The graph as MLIR bytecode, with a module attribute that says where each weight lies in the package. Splat weights
-/// and computed ones that `place` is not asked for stay small.
+/// stay small; `place` is not asked for them.
 mlir::FailureOr<std::string> writeDebugGraph(mlir::ModuleOp graph, const WeightStore &weights,
-                                             llvm::function_ref<WeightPlace(uint32_t)> place);
+                                             llvm::function_ref<DebugPlace(uint32_t)> place);
 
 /// Ids of the weights that a module refers to, ascending.
 std::vector<uint32_t> usedWeights(mlir::ModuleOp module);

@@ -61,6 +61,28 @@ public:
 
   WeightPlace place(uint32_t id) const { return places.lookup(id); }
 
+  /// Gives the debug graph its weights: those that the kernels have, in their order or in another, are not stored
+  /// again.
+  bool addDebugWeights(ModuleOp graph) {
+    llvm::DenseMap<uint32_t, uint32_t> packedOf;
+    for (uint32_t id = 0; id < weights.size(); ++id)
+      if (const WeightStore::PackedFrom *from = weights.packedFrom(id); from && places.count(id))
+        packedOf.try_emplace(from->source, id);
+    for (uint32_t id : usedWeights(graph)) {
+      if (weights.splat(id))
+        continue;
+      if (auto packed = packedOf.find(id); packed != packedOf.end() && !places.count(id)) {
+        debugPlaces[id] = {places.lookup(packed->second), &weights.packedFrom(packed->second)->packing};
+        continue;
+      }
+      if (!addWeight(id))
+        return false;
+      debugPlaces[id] = {places.lookup(id), nullptr};
+    }
+    return true;
+  }
+  DebugPlace debugPlace(uint32_t id) const { return debugPlaces.lookup(id); }
+
   std::unique_ptr<PackageWriter> writer;
 
 private:
@@ -68,6 +90,7 @@ private:
   const WeightStore &weights;
   ErrorSink &errors;
   llvm::DenseMap<uint32_t, WeightPlace> places;
+  llvm::DenseMap<uint32_t, DebugPlace> debugPlaces;
 };
 
 /// What made this package: no times, no paths, so that the same input gives the same bytes.
@@ -101,10 +124,8 @@ bool writePackage(StringRef outputPath, ModuleOp graph, const WeightStore &weigh
     if (!ok)
       return false;
   }
-  if (!options.stripDebug)
-    for (uint32_t id : usedWeights(graph))
-      if (!weights.splat(id) && !w.addWeight(id))
-        return false;
+  if (!options.stripDebug && !w.addDebugWeights(graph))
+    return false;
 
   MetadataInput meta;
   meta.graph = graph;
@@ -123,7 +144,7 @@ bool writePackage(StringRef outputPath, ModuleOp graph, const WeightStore &weigh
   }
   auto place = [&](uint32_t id) { return w.place(id); };
   if (!options.stripDebug) {
-    FailureOr<std::string> debug = writeDebugGraph(graph, weights, place);
+    FailureOr<std::string> debug = writeDebugGraph(graph, weights, [&](uint32_t id) { return w.debugPlace(id); });
     if (failed(debug) || !w.check(w.writer->addDebug(debug->data(), debug->size(), meta.debugSection)))
       return false;
   }

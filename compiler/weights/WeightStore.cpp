@@ -61,6 +61,38 @@ std::optional<WeightStore::Id> WeightStore::addComputed(DType type, ArrayRef<int
   return add(type, dims, name, std::move(compute), std::nullopt);
 }
 
+std::optional<WeightStore::Id> WeightStore::addPacked(Id source, const Packing &packing, llvm::StringRef name) {
+  llvm::SmallVector<int64_t> shape;
+  for (const PackedDim &d : packing.dims)
+    shape.push_back(d.extent);
+  auto compute = [source, packing](const WeightStore &store, MutableArrayRef<char> out) {
+    DType type = store.dtype(source);
+    std::vector<char> copy, elements, packed;
+    ArrayRef<char> from(store.tryData(source), store.byteSize(source));
+    if (!from.data()) {
+      copy.resize(store.byteSize(source));
+      if (!store.read(source, copy))
+        return false;
+      from = copy;
+    }
+    unsigned bits = bitWidth(type);
+    if (bits >= 8) {
+      packing.pack(from, unpackedBytes(type), out);
+      return true;
+    }
+    elements.resize(store.elements(source));
+    unpackBits(bits, from, elements);
+    packed.resize(*packing.packedElements());
+    packing.pack(elements, 1, packed);
+    packBits(bits, packed, out);
+    return true;
+  };
+  std::optional<Id> id = addComputed(dtype(source), shape, compute, name);
+  if (id && packing.invertible(elements(source)))
+    entries[*id]->packed = PackedFrom{source, packing};
+  return id;
+}
+
 std::optional<WeightStore::Id> WeightStore::addInts(ArrayRef<int64_t> dims, ArrayRef<int64_t> values,
                                                     llvm::StringRef name) {
   return addInline(DType::I64, dims,

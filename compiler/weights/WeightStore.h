@@ -3,6 +3,7 @@
 #pragma once
 #include "compiler/support/DType.h"
 #include "compiler/weights/MappedFile.h"
+#include "compiler/weights/Packing.h"
 #include "llvm/ADT/SmallVector.h"
 #include <array>
 #include <functional>
@@ -38,6 +39,8 @@ public:
   std::optional<Id> addSplat(DType type, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<char> element,
                              llvm::StringRef name = "");
   std::optional<Id> addComputed(DType type, llvm::ArrayRef<int64_t> dims, Compute compute, llvm::StringRef name = "");
+  /// The elements of `source` in the order of `packing`, dims as packing.dims. The store remembers how it was made.
+  std::optional<Id> addPacked(Id source, const Packing &packing, llvm::StringRef name = "");
   /// Small integer constants, the common case in shape arithmetic.
   std::optional<Id> addInts(llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<int64_t> values, llvm::StringRef name = "");
   /// The same bytes under other dims (same element count): shares the source.
@@ -50,6 +53,14 @@ public:
   uint64_t byteSize(Id id) const { return entries[id]->bytes; }
   llvm::StringRef name(Id id) const { return entries[id]->name; }
   bool isComputed(Id id) const { return std::holds_alternative<Compute>(entries[id]->source); }
+
+  /// What addPacked() was given.
+  struct PackedFrom {
+    Id source;
+    Packing packing;
+  };
+  /// Null unless the entry came from addPacked() and holds every element of its source.
+  const PackedFrom *packedFrom(Id id) const { return entries[id]->packed ? &*entries[id]->packed : nullptr; }
 
   /// Writes the whole tensor; out.size() must be byteSize(id). False when the file behind it shrank or a computation
   /// failed.
@@ -81,6 +92,7 @@ private:
     uint64_t count, bytes;
     std::string name;
     std::variant<Mapped, Inline, Splat, Compute> source;
+    std::optional<PackedFrom> packed;
     mutable std::optional<Digest> digest;
   };
   std::optional<Id> add(DType type, llvm::ArrayRef<int64_t> dims, llvm::StringRef name,
