@@ -32,14 +32,27 @@ def adze_time(options, package, *flags, arch=""):
     return json.loads(out.stdout)["median_us"] / 1e6
 
 
+def high_water_mark(pid):
+    """Peak resident bytes of the program that the process runs now; 0 once it is gone."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+
+
 def compile_model(options, model, package, *flags):
     """-> seconds, peak bytes"""
     started = time.time()
-    pid = os.spawnv(os.P_NOWAIT, options.adze, [str(options.adze), "compile", str(model), "-o", str(package), *flags])
-    _, status, usage = os.wait4(pid, 0)
-    if status != 0:
-        sys.exit(f"compiling {model} failed with status {status}")
-    return time.time() - started, usage.ru_maxrss * 1024
+    process = subprocess.Popen([options.adze, "compile", model, "-o", package, *flags])
+    peak = 0
+    # Polled, because ru_maxrss also counts what the forked copy of this interpreter held before it became adze.
+    while process.poll() is None:
+        peak = max(peak, high_water_mark(process.pid))
+        time.sleep(0.002)
+    if process.returncode != 0:
+        sys.exit(f"compiling {model} failed with status {process.returncode}")
+    return time.time() - started, peak
 
 
 NUMPY_GEMM = """
