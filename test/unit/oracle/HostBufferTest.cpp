@@ -17,7 +17,7 @@ TEST(HostBuffer, IntegersOfEveryWidthSurvive) {
     std::vector<int64_t> values;
     for (int64_t v : {0ll, 1ll, -1ll, 5ll, -6ll, 1ll << 40})
       values.push_back(wrapInt(v, width));
-    std::vector<char> memory(values.size() * 8, 0x55);
+    std::vector<char> memory((values.size() + 1) * 8, 0x55);
     storage->write(memory.data(), 1, 1, values.size(), values.data());
     std::vector<int64_t> back(values.size());
     storage->read(memory.data(), 1, 1, values.size(), back.data());
