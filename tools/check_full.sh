@@ -19,8 +19,9 @@ step() {
   echo "| $name | $result | $((SECONDS - started)) s |" >>"$steps"
 }
 
-# The libraries of LLVM are not instrumented, so container annotations across them would report falsely.
-export ASAN_OPTIONS=detect_container_overflow=0:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+# The libraries of LLVM are not instrumented: annotations of containers and allocators across them would report falsely. adze has
+# its own alternative signal stack.
+export ASAN_OPTIONS=detect_container_overflow=0:allow_user_poisoning=0:use_sigaltstack=0:detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 
 ctest_in() {
   local preset=$1
