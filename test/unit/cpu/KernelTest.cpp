@@ -1,6 +1,5 @@
 // Whole kernels, compiled and run, against straightforward C++.
 #include "test/unit/cpu/CpuHarness.h"
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <random>
@@ -158,29 +157,6 @@ TEST_P(Kernels, MatmulFewRowsAndOddTiles) {
   ASSERT_TRUE(image.ok()) << image.errors();
   for (auto [m, n, k] : {std::array<int64_t, 3>{5, 45, 19}, {1, 1, 1}, {6, 46, 20}, {11, 100, 70}})
     checkMatmul(image, false, 5, 45, m, n, k);
-}
-
-// Not a test: prints the speed of a 1024^3 product on one thread. Run with --gtest_also_run_disabled_tests.
-TEST_P(Kernels, DISABLED_MatmulSpeed) {
-  constexpr int64_t n = 1024;
-  // Aligned as the runtime aligns weights and the arena.
-  auto aligned = [](const std::vector<float> &from) {
-    auto *p = static_cast<float *>(std::aligned_alloc(64, from.size() * sizeof(float)));
-    std::copy(from.begin(), from.end(), p);
-    return std::unique_ptr<float, void (*)(void *)>(p, std::free);
-  };
-  auto x = aligned(randoms(n * n, 3)), w = aligned(randoms(n * n, 4)), y = aligned(randoms(n * n, 5));
-  for (auto [pack, transB] : {std::pair<bool, bool>{true, false}, {false, false}, {false, true}}) {
-    CpuImage image(matmulText(pack, 96, 384, 256, transB), GetParam());
-    ASSERT_TRUE(image.ok()) << image.errors();
-    double best = 1e9;
-    for (int i = 0; i < 7; ++i) {
-      auto start = std::chrono::steady_clock::now();
-      image.run("mm", {x.get(), w.get(), y.get()}, {n, n, n}, ((n + 95) / 96) * ((n + 383) / 384));
-      best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    }
-    printf("%s%s: %.1f GF/s\n", pack ? "packed" : "strided", transB ? ", b transposed" : "", 2e-9 * n * n * n / best);
-  }
 }
 
 } // namespace
