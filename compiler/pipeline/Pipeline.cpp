@@ -201,10 +201,8 @@ FailureOr<ImportedModel> importToGraph(MLIRContext &context, StringRef modelPath
   return model;
 }
 
-void checkSupport(ModuleOp module, const TargetRegistry &registry, const CompileOptions &options, ErrorSink &errors) {
-  std::vector<Choice> choices;
-  if (!chooseTargets(registry, options, choices, errors))
-    return;
+/// Lists every node that a target cannot run, all in one go, in `errors` (kind Unsupported).
+static void checkSupport(ModuleOp module, ArrayRef<Choice> choices, ErrorSink &errors) {
   module.lookupSymbol<func::FuncOp>(graph::kMainFunction).walk([&](Operation *op) {
     if (!isa<graph::GraphDialect>(op->getDialect()))
       return;
@@ -264,12 +262,11 @@ LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<Tar
 //===-- the whole way
 //----------------------------------------------------------------------------------------------===//
 
-static bool compileChoices(ImportedModel &model, StringRef outputPath, const TargetRegistry &registry,
-                           ArrayRef<Choice> choices, const CompileOptions &options, CompileReport &report,
-                           ErrorSink &errors) {
+static bool compileChoices(ImportedModel &model, StringRef outputPath, ArrayRef<Choice> choices,
+                           const CompileOptions &options, CompileReport &report, ErrorSink &errors) {
   ModuleOp graph = *model.module;
   dump(options, 1, "graph", graph);
-  checkSupport(graph, registry, options, errors);
+  checkSupport(graph, choices, errors);
   if (!errors.empty())
     return false;
   if (outputPath.empty())
@@ -317,7 +314,7 @@ bool compileModel(StringRef modelPath, StringRef outputPath, const TargetRegistr
   FailureOr<ImportedModel> model = importToGraph(context, modelPath, options, errors);
   if (failed(model) || cancelled(options))
     return false;
-  return compileChoices(*model, outputPath, registry, choices, options, report, errors);
+  return compileChoices(*model, outputPath, choices, options, report, errors);
 }
 
 bool compileGraph(ImportedModel &model, StringRef outputPath, const TargetRegistry &registry,
@@ -326,7 +323,7 @@ bool compileGraph(ImportedModel &model, StringRef outputPath, const TargetRegist
   if (!chooseTargets(registry, options, choices, errors))
     return false;
   DiagnosticsToErrors diagnostics(*model.module.get()->getContext(), errors);
-  return compileChoices(model, outputPath, registry, choices, options, report, errors);
+  return compileChoices(model, outputPath, choices, options, report, errors);
 }
 
 } // namespace adze

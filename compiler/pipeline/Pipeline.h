@@ -53,10 +53,6 @@ void registerCompilerDialects(mlir::DialectRegistry &registry);
 mlir::FailureOr<ImportedModel> importToGraph(mlir::MLIRContext &context, llvm::StringRef modelPath,
                                              const CompileOptions &options, ErrorSink &errors);
 
-/// Lists every unsupported node of `module` for every target asked for in `errors` (kind Unsupported).
-void checkSupport(mlir::ModuleOp module, const TargetRegistry &targets, const CompileOptions &options,
-                  ErrorSink &errors);
-
 /// Fuses (or not), plans and builds kernels for one target, in place: @main then holds exec.launch ops.
 mlir::LogicalResult graphToKernels(mlir::ModuleOp module, const Target &target, llvm::ArrayRef<TargetArch> archs,
                                    WeightStore &weights, const CompileOptions &options, CompileReport *report);
