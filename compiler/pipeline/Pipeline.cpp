@@ -74,11 +74,35 @@ void step(const CompileOptions &options, StringRef name, size_t done = 0, size_t
 }
 bool cancelled(const CompileOptions &options) { return options.cancelled && options.cancelled->load(); }
 
-/// A target asked for on the command line, resolved.
+/// A target asked for on the command line, with the architectures that one program serves.
 struct Choice {
   const Target *target;
   std::vector<TargetArch> archs;
 };
+
+/// What dumps and reports call a program: the target, and the architecture where each has a program of its own.
+std::string programName(const Target &target, ArrayRef<TargetArch> archs) {
+  return target.name().str() + (target.sharesProgram() ? "" : "-" + archs.front().arch);
+}
+
+/// The runtime takes the last architecture that a device can run, so better ones come later, however they were asked
+/// for. Then a program each where the target wants it.
+std::vector<Choice> splitPrograms(std::vector<Choice> choices) {
+  std::vector<Choice> programs;
+  for (Choice &c : choices) {
+    auto known = c.target->architectures();
+    auto rank = [&](const TargetArch &a) {
+      return llvm::find_if(known, [&](const auto &k) { return k.first == a.arch; }) - known.begin();
+    };
+    llvm::stable_sort(c.archs, [&](const TargetArch &a, const TargetArch &b) { return rank(a) < rank(b); });
+    if (c.target->sharesProgram())
+      programs.push_back(std::move(c));
+    else
+      for (TargetArch &a : c.archs)
+        programs.push_back({c.target, {std::move(a)}});
+  }
+  return programs;
+}
 
 bool chooseTargets(const TargetRegistry &registry, const CompileOptions &options, std::vector<Choice> &choices,
                    ErrorSink &errors) {
@@ -104,6 +128,7 @@ bool chooseTargets(const TargetRegistry &registry, const CompileOptions &options
         if (llvm::none_of(same->archs, [&](const TargetArch &b) { return b.arch == a.arch; }))
           same->archs.push_back(std::move(a));
   }
+  choices = splitPrograms(std::move(choices));
   return true;
 }
 
@@ -246,14 +271,15 @@ LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<Tar
   passes.addPass(createGraphFusePass(fuse, &fuseReport));
   if (failed(passes.run(module)))
     return failure();
+  std::string name = programName(target, archs);
   if (report)
-    report->json["fusion_" + target.name().str()] = fusionReport(fuseReport);
-  dump(options, 2, (target.name() + "-fused").str(), module);
+    report->json["fusion_" + name] = fusionReport(fuseReport);
+  dump(options, 2, name + "-fused", module);
   KernelOptions kernels;
   kernels.integerData = options.integerData;
   if (failed(buildKernels(module, target, archs, &weights, kernels)))
     return failure();
-  dump(options, 3, (target.name() + "-kernels").str(), module);
+  dump(options, 3, name + "-kernels", module);
   PassManager verify(module.getContext());
   verify.addPass(createTileVerify());
   return verify.run(module);
@@ -285,7 +311,7 @@ static bool compileChoices(ImportedModel &model, StringRef outputPath, ArrayRef<
     if (failed(program) || cancelled(options))
       return false;
     t.program = *program;
-    dump(options, 4, t.name + "-program", *t.module);
+    dump(options, 4, programName(*choice.target, choice.archs) + "-program", *t.module);
     step(options, "generate code");
     if (!compileImages(*t.module, choice, options, t.images) || cancelled(options))
       return false;

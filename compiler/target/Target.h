@@ -32,11 +32,23 @@ struct Support {
   std::string reason; // for Host and Unsupported
 };
 
+/// A faster form of a kernel, taken where its facts hold at launch. Launch code: docs/package-format.md.
+struct ImageVariant {
+  std::string symbol;
+  uint64_t scratch = 0;
+  std::vector<uint32_t> block;
+  std::vector<int64_t> facts;                    // launch code
+  std::vector<std::vector<int64_t>> descriptors; // launch code
+  uint32_t persistent = 0;                       // blocks per unit that loop over the programs; 0 = a block a program
+  uint32_t cluster = 0;
+};
+
 /// One kernel of an image, as the package records it.
 struct ImageKernel {
   std::string symbol;          // the function in the code
   uint64_t scratch = 0;        // bytes per thread (CPU), dynamic on-chip bytes otherwise
   std::vector<uint32_t> block; // threads per block; empty on the CPU
+  std::vector<ImageVariant> variants;
 };
 struct Image {
   std::string arch;
@@ -58,9 +70,12 @@ public:
   /// The architectures that `spec` (the part after the colon, "" for the default) stands for, in the order in which the
   /// package holds their images: the runtime takes the last one that the device can run. Error: four-part text.
   virtual llvm::Expected<std::vector<TargetArch>> resolve(llvm::StringRef spec) const = 0;
-  /// Every name that resolve() takes, with a line of help each.
+  /// Every name that resolve() takes, with a line of help each; a better architecture comes later.
   virtual std::vector<std::pair<std::string, std::string>> architectures() const = 0;
   virtual Support support(mlir::Operation *op, const TargetArch &arch) const = 0;
+  /// Whether one program (fusion, kernels, plan of memory) serves all architectures. Otherwise each gets its own, and
+  /// the package stores weights once where the packing is the same.
+  virtual bool sharesProgram() const { return true; }
   /// Form, sizes, packing and schedule for a problem: closed-form rules, no search. All images of one program share the
   /// plan's packing, so `archs` holds every architecture that the kernel is built for.
   virtual Plan plan(const Problem &problem, llvm::ArrayRef<TargetArch> archs) const = 0;

@@ -25,7 +25,8 @@ public:
 
   const Package &package() const { return *package_; }
   const Program &program() const { return *program_; }
-  const adze_driver_t &driver() const { return *driver_; }
+  /// What an older driver does not have is null.
+  const adze_driver_t &driver() const { return driver_; }
   adze_device_t *device() const { return device_; }
   const adze_device_info_t &info() const { return info_; }
   const adze_options_t &options() const { return key_.options; }
@@ -43,17 +44,20 @@ public:
   void log(adze_log_level_t level, const std::string &message) const;
 
 private:
+  void checkTarget(const std::string &name) const;
   void selectProgram(const std::string &name);
   void openDriver(const std::string &name);
-  void loadImage();
+  void openLibrary(const std::string &name);
+  bool loadImage(std::string &tried);
   void loadWeights();
+  void upload(adze_queue_t *queue);
   void close();
 
   std::shared_ptr<const Package> package_;
   ContextKey key_;
   const Program *program_ = nullptr;
   void *library_ = nullptr;
-  const adze_driver_t *driver_ = nullptr;
+  adze_driver_t driver_{};
   adze_device_t *device_ = nullptr;
   adze_device_info_t info_{};
   const Image *image_ = nullptr;
