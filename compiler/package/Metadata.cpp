@@ -281,6 +281,21 @@ private:
     return it->second;
   }
 
+  static std::unique_ptr<fb::VariantT> variant(const ImageVariant &from) {
+    auto v = std::make_unique<fb::VariantT>();
+    v->symbol = from.symbol;
+    v->scratch = from.scratch;
+    v->block = from.block;
+    v->facts = from.facts;
+    for (const std::vector<int64_t> &words : from.descriptors) {
+      v->descriptors.push_back(std::make_unique<fb::RecipeT>());
+      v->descriptors.back()->words = words;
+    }
+    v->persistent = from.persistent;
+    v->cluster = from.cluster;
+    return v;
+  }
+
   LogicalResult addImage(const Image &image, uint32_t section) {
     auto i = std::make_unique<fb::ImageT>();
     i->arch = image.arch;
@@ -295,6 +310,8 @@ private:
       k->nodes = nodes;
       k->scratch = found->second.scratch;
       k->block = found->second.block;
+      for (const ImageVariant &v : found->second.variants)
+        k->variants.push_back(variant(v));
       i->kernels.push_back(std::move(k));
     }
     out->images.push_back(std::move(i));
