@@ -1,0 +1,256 @@
+// From one tile.kernel to one function that every thread of a block runs. One block computes one program.
+//
+// Every tile value has a place, decided before anything is emitted (Assign.cpp):
+//  - registers: under one Layout (the value's class: elementwise ops, loop-carried values and results of conditions
+//  share
+//    one); a use that wants another layout converts through shared memory;
+//  - anywhere: constants, splats, iotas, masks: computed where they are used, under the layout of the use;
+//  - shared: operands of dots that are read from shared memory.
+// Code is straight-line per register of a tile, loops and conditions of the text stay loops and conditions.
+#ifndef ADZE_TARGETS_GPU_LOWER_LOWERING_H
+#define ADZE_TARGETS_GPU_LOWER_LOWERING_H
+
+#include "dialects/tile/TileDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "targets/gpu/lower/Hardware.h"
+#include "targets/gpu/lower/Shared.h"
+#include "llvm/ADT/DenseSet.h"
+#include <map>
+
+namespace adze::gpu {
+
+struct LowerOptions {
+  unsigned warps = 0;               // of a block; 0: blockWarps()
+  unsigned maxRegisters = 256;      // elements of one tile in one thread
+  unsigned maxInstructions = 20000; // of a kernel, before optimisation
+  bool printLayouts = false;        // leave layouts as attributes on the ops of the kernel ("gpu.layout")
+};
+
+struct LoweredKernel {
+  std::string symbol;
+  uint64_t sharedBytes = 0; // dynamic shared memory
+  unsigned threads = 0;     // of a block
+  unsigned barriers = 0;    // emitted, for tests and reports
+};
+
+/// Warps of the block that runs a program of `kernel`: from its tile sizes and dots. Plans use it for their estimates.
+unsigned blockWarps(tile::KernelOp kernel, Hardware &hardware);
+/// The same rule for a tile of so many elements.
+unsigned blockWarps(int64_t elements, const Limits &limits);
+
+/// Lowers `kernel` to an llvm.func in `dest`: parameters are the buffers (pointers), then the kernel's dims and scalar
+/// arguments (64-bit words: i64 each; floats in their low bits). The module needs scf, arith, math -> llvm afterwards.
+/// What does not fit or has no rule is an error on the op.
+FailureOr<LoweredKernel> lowerKernel(tile::KernelOp kernel, ModuleOp dest, Hardware &hardware,
+                                     const LowerOptions &options = {});
+
+/// A tile in registers: one value (of the element's register type, targets/scalar) for each register of the layout.
+/// Registers of dead elements hold some defined value.
+struct TileValue {
+  Layout layout;
+  Type element;
+  SmallVector<Value, 0> regs;
+};
+
+/// A view at run time. Physical dim i of the storage is (coordinate[dim] / div) % mod (mod 0: none), times stride.
+struct View {
+  struct Phys {
+    unsigned dim;
+    int64_t div, mod;
+    Value stride; // index, elements
+  };
+  Value base; // pointer to device memory
+  Type element;
+  uint64_t align = 1;                    // of base, bytes
+  SmallVector<Value, 6> extents, padded; // padded: whole blocks
+  SmallVector<int64_t, 6> blocks;        // of packed dims, 1 otherwise: storage is padded to whole blocks of zeros
+  SmallVector<Phys, 6> phys;
+  std::shared_ptr<View> source; // of a window
+  tile::WindowOp window;
+  SmallVector<Value, 3> out;
+  Value ref; // the kernel's argument behind it
+};
+
+/// Where values live; the result of layout assignment.
+struct Assignment {
+  enum class Place { registers, anywhere, shared };
+  DenseMap<Value, Layout> layouts; // of values in registers
+  DenseMap<Value, Place> places;
+  DenseMap<Operation *, std::unique_ptr<DotForm>> dots;
+  bool printTo(tile::KernelOp kernel) const;
+};
+/// Assign.cpp. Fails with a diagnostic if a dot has no form or a tile is too large.
+LogicalResult assign(tile::KernelOp kernel, Hardware &hardware, unsigned warps, const LowerOptions &options,
+                     Assignment &out);
+
+class Lowering {
+public:
+  Lowering(tile::KernelOp kernel, ModuleOp dest, Hardware &hardware, const LowerOptions &options);
+  FailureOr<LoweredKernel> run();
+
+  // --- For parts of the lowering that live elsewhere (dots, pipelined loops, specialised kernels) ---
+  tile::KernelOp kernel;
+  ModuleOp dest;
+  Hardware &hw;
+  LowerOptions options;
+  ImplicitLocOpBuilder b;
+  Assignment assignment;
+  SharedMemory shared;
+  Group group;       // who executes what is emitted now
+  IRMapping scalars; // uniform values of the text -> emitted
+  LLVM::LLVMFuncOp func;
+  std::unique_ptr<scalar::Arithmetic> math;
+
+  /// Lowers the ops of a block but its terminator, at the current insertion point.
+  LogicalResult lowerBlock(Block &block);
+  LogicalResult lowerOp(Operation *op);
+  LogicalResult unsupported(Operation *op, const Twine &why);
+
+  /// The tile `v` under `layout`: its registers if it is there, else converted, or computed if it is one of anywhere.
+  TileValue tileAs(Value v, const Layout &layout);
+  /// The tile under the layout that it was assigned.
+  TileValue tileOf(Value v);
+  /// Binds a value of the text to registers (results of loops and dots).
+  void bind(Value v, TileValue tile) { tiles[v] = std::move(tile); }
+  void bindShared(Value v, SharedTile tile) { sharedTiles[v] = std::move(tile); }
+  /// A dot's operand in shared memory as `want` says: where it was placed, or stored there now (with the barriers).
+  SharedTile operandShared(Value v, const DotForm::Operand &want);
+  Layout layoutOf(Value v);
+
+  // Memory
+  const View &view(Value v) { return *views[v]; }
+  /// Loads elements of a view at `offsets` (of the text) + tile coordinates; outside: `pad` (null: 0).
+  TileValue loadTile(Operation *op, Value view, ValueRange offsets, RankedTensorType type, const Layout &layout,
+                     Attribute pad, bool inbounds);
+  void storeTile(Operation *op, const TileValue &tile, Value view, ValueRange offsets, const TileValue *mask,
+                 bool inbounds);
+  void toShared(const TileValue &tile, const SharedTile &to);
+  TileValue fromShared(const SharedTile &from, const Layout &layout);
+  TileValue convert(const TileValue &tile, const Layout &to);
+  SharedTile allocateShared(ArrayRef<int64_t> shape, Type element, unsigned swizzle = 0, unsigned pad = 0,
+                            unsigned align = 16, int inner = -1);
+  void release(const SharedTile &tile) { shared.release(tile.offset); }
+  Value sharedPointer(uint64_t offset);                               // at a byte offset of the block's shared memory
+  Value address(const SharedTile &tile, ArrayRef<Value> coordinates); // pointer; coordinates i32
+  /// A barrier of the current group.
+  void barrier();
+  /// Emitted before the first barrier-separated use of memory that other threads wrote: only if one is pending.
+  void syncIfWritten();
+
+  // Coordinates
+  /// What this thread's bits add to each coordinate, i32.
+  ArrayRef<Value> threadCoordinates(const Layout &layout);
+  /// Coordinate of a register, i32.
+  Value coordinate(const Layout &layout, unsigned reg, unsigned dim);
+  /// This thread's element of `reg` lies inside the shape: null if all are.
+  Value alive(const Layout &layout, unsigned reg);
+  /// This thread is the first of those that hold the same elements: null if there is only one.
+  Value firstReplica(const Layout &layout);
+
+  // Proofs on indices of the text
+  std::optional<std::pair<int64_t, int64_t>> rangeOf(Value v);
+  /// A number that divides the value whatever the launch (0: the value is 0).
+  int64_t divisorOf(Value v);
+  bool provenInside(Value view, ValueRange offsets, unsigned dim, int64_t size);
+
+  // Small helpers
+  Value cst(int64_t v);        // index
+  Value c32(int64_t v);        // i32
+  Value add(Value a, Value b); // any integer type; folds
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value toIndex(Value v);
+  Value to64(Value v);
+  Value gep(Type stored, Value base, Value index);
+  Value map(Value v) { return scalars.lookupOrDefault(v); }
+  Value both(Value a, Value b); // i1; null is true
+  /// `inside` where `ok` (null: always), else `outside`; both yield one value of `type`.
+  Value guarded(Value ok, Type type, llvm::function_ref<Value()> inside, llvm::function_ref<Value()> outside);
+  RankedTensorType tileType(Value v) { return cast<RankedTensorType>(v.getType()); }
+  Threads threads() const { return {hw.limits.laneBits, llvm::Log2_32(group.warps)}; }
+
+private:
+  // Kernel.cpp: the function, regions, control flow, scalars
+  void emitEntry();
+  void bindRegion(Region &region, ValueRange offsets);
+  LogicalResult runBody(ValueRange offsets);
+  LogicalResult runSplit(SmallVector<Value> offsets, Value shares);
+  LogicalResult lowerScalar(Operation *op);
+  LogicalResult lowerFor(scf::ForOp loop);
+  LogicalResult lowerIf(scf::IfOp branch);
+  LogicalResult lowerPart(tile::PartOp part);
+  LogicalResult lowerTileOp(Operation *op);
+  /// The tile under `layout`, flattened to registers; and back.
+  void flatten(Value v, const Layout &layout, SmallVectorImpl<Value> &into);
+  void unflatten(Value v, const Layout &layout, ValueRange regs, unsigned &next);
+  Type registerType(Value v);
+
+  // Views.cpp
+  void bindView(tile::ViewOp op);
+  void bindSubview(tile::SubviewOp op);
+  void bindWindow(tile::WindowOp op);
+  std::optional<std::pair<int64_t, int64_t>> rangeOfArgument(BlockArgument v);
+  Value extentFor(const View &view, unsigned dim, Attribute pad);
+
+  // Elementwise.cpp: values that are computed where they are used, elementwise ops, shapes without data movement
+  TileValue emitAnywhere(Value v, const Layout &layout);
+  TileValue emitValid(tile::ValidOp op, const Layout &layout);
+  TileValue emitConstant(arith::ConstantOp op, const Layout &layout);
+  TileValue elementwise(Operation *op, const Layout &layout);
+  TileValue broadcastTo(Value source, const Layout &layout);
+  Value element(Attribute pad, Type element); // a pad, or 0
+
+  // Reduce.cpp
+  using Combine = llvm::function_ref<SmallVector<Value, 2>(ArrayRef<Value>, ArrayRef<Value>)>;
+  /// Combines along `dim`: registers, lanes, warps, in this order. parts[p][r]: component p of register r, elements
+  /// that must not count replaced by a neutral one already. Returns components by register of slice(layout, dim).
+  SmallVector<SmallVector<Value, 0>, 2> reduceParts(Operation *op, const Layout &layout, unsigned dim,
+                                                    SmallVector<SmallVector<Value, 0>, 2> parts, Combine combine);
+  Value shuffleXor(Value v, unsigned mask); // any register type
+  LogicalResult lowerReduce(tile::ReduceOp op);
+  LogicalResult lowerArgReduce(tile::ArgReduceOp op);
+
+  // Order.cpp
+  LogicalResult lowerScan(tile::ScanOp op);
+  LogicalResult lowerSort(Operation *op, Value keys, Value values, unsigned dim, bool descending, bool isUnsigned);
+
+  // Move.cpp: through shared memory
+  LogicalResult lowerReshape(tile::ReshapeOp op);
+  LogicalResult lowerSlice(tile::SliceOp op);
+  LogicalResult lowerConcat(tile::ConcatOp op);
+  LogicalResult lowerBitcast(tile::BitcastOp op);
+  Value sharedLoad(Type element, Value ptr);
+  void sharedStore(Type element, Value value, Value ptr);
+
+  // Indirect.cpp
+  LogicalResult lowerGather(tile::GatherOp op);
+  LogicalResult lowerScatter(tile::ScatterOp op);
+  LogicalResult lowerDot(tile::DotOp op);
+
+  void setResult(Value v, TileValue tile); // converts to the assigned layout
+  void syncRef(Value ref, bool write);     // other threads of the program may have accessed an inout buffer
+
+  struct Memo {
+    Value v;
+    Layout layout;
+    TileValue tile;
+  };
+  struct Scope; // what is memorised inside a region is forgotten at its end
+  SmallVector<Memo, 0> memo;
+  DenseMap<Value, TileValue> tiles;
+  DenseMap<Value, SharedTile> sharedTiles;
+  DenseMap<Value, std::shared_ptr<View>> views;
+  std::map<std::string, SmallVector<Value, 5>> coordinates; // thread parts by layout and group
+  std::map<int64_t, Value> constants, constants32;
+  llvm::DenseSet<Value> mixedRefs, dirtyRefs; // inout refs that are read and written; accessed since the last barrier
+  Block *entry = nullptr;
+  Value sharedBase;
+  Type i1, i8, i16, i32, i64, f32, f64, index;
+  unsigned barriers = 0, globals = 0;
+  bool failedOnce = false;
+};
+
+} // namespace adze::gpu
+
+#endif
