@@ -78,6 +78,12 @@ Value Lowering::emitUncached(Value v, const Coord &c) {
       .Default([&](Operation *o) { return emitElementwise(o, cast<OpResult>(v).getResultNumber(), c); });
 }
 
+Value Lowering::splatTo(Value scalar, const Coord &c) {
+  if (c.vdim < 0 || isa<VectorType>(scalar.getType()))
+    return scalar;
+  return vector::BroadcastOp::create(b, VectorType::get({c.vl}, scalar.getType()), scalar);
+}
+
 //===-- storage
 //----------------------------------------------------------------------------------------------------===//
 
@@ -419,74 +425,7 @@ Value Lowering::emitElementwise(Operation *op, unsigned, const Coord &c) {
       from.push_back(o.getType());
     }
   }
-  return applyElementwise(op, operands, tileType(op->getResult(0)).getElementType(), from);
-}
-
-static bool isNarrowFloat(Type t) { return isa<FloatType>(t) && bitWidth(t) < 32; }
-
-static bool isUnsignedOp(Operation *op) {
-  if (auto cmp = dyn_cast<arith::CmpIOp>(op))
-    return cmp.getPredicate() >= arith::CmpIPredicate::ult;
-  return isa<arith::DivUIOp, arith::RemUIOp, arith::MaxUIOp, arith::MinUIOp, arith::ShRUIOp, arith::ExtUIOp>(op);
-}
-
-Value Lowering::applyElementwise(Operation *op, SmallVector<Value> v, Type element, ArrayRef<Type> from) {
-  // Conversions that builders may spell in arith.
-  CastHow how;
-  how.round = RoundMode::rtz;
-  how.unsignedSrc = isa<arith::ExtUIOp, arith::UIToFPOp, arith::IndexCastUIOp>(op);
-  how.unsignedDst = isa<arith::FPToUIOp>(op);
-  if (isa<arith::ExtFOp, arith::TruncFOp>(op))
-    how.round = RoundMode::rne;
-  if (isa<arith::ExtUIOp, arith::ExtSIOp, arith::TruncIOp, arith::SIToFPOp, arith::UIToFPOp, arith::FPToSIOp,
-          arith::FPToUIOp, arith::ExtFOp, arith::TruncFOp>(op))
-    return castValue(v[0], from[0], element, how);
-  if (isa<arith::IndexCastOp, arith::IndexCastUIOp>(op)) {
-    Type t = shapedLike(element, v[0].getType());
-    return isa<arith::IndexCastOp>(op) ? Value(arith::IndexCastOp::create(b, t, v[0]))
-                                       : Value(arith::IndexCastUIOp::create(b, t, v[0]));
-  }
-  if (isa<arith::BitcastOp>(op)) {
-    Type t = shapedLike(regType(element), v[0].getType());
-    return v[0].getType() == t ? v[0] : Value(arith::BitcastOp::create(b, t, v[0]));
-  }
-  if (isa<arith::SelectOp>(op))
-    return arith::SelectOp::create(b, v[0], v[1], v[2]);
-  if (isa<arith::MaxNumFOp, arith::MinNumFOp>(op))
-    return combine(isa<arith::MaxNumFOp>(op) ? TileReduceKind::maxnum : TileReduceKind::minnum, false, element, v[0],
-                   v[1]);
-  if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(op) && !isSubByte(element))
-    return divide(op, v[0], v[1]);
-
-  for (auto [x, t] : llvm::zip(v, from)) {
-    if (isNarrowFloat(t))
-      x = widen(x, t);
-    else if (isa<IntegerType>(t) && isSubByte(t) && !isUnsignedOp(op)) {
-      Value s = constLike(x.getType(), int64_t(8 - bitWidth(t)));
-      x = arith::ShRSIOp::create(b, arith::ShLIOp::create(b, x, s), s);
-    }
-  }
-  if (isa<arith::RemFOp>(op)) {
-    Value r = remainderF(v[0], v[1]);
-    return isNarrowFloat(element) ? narrow(r, element) : r;
-  }
-  Type compute = isNarrowFloat(element) ? Type(f32) : regType(element);
-  if (isa<math::MathDialect>(op->getDialect())) {
-    Type in = isNarrowFloat(from[0]) ? Type(f32) : regType(from[0]);
-    if (Value r = expandMath(op, in, v))
-      return isNarrowFloat(element) ? narrow(r, element) : r;
-  }
-  OperationState state(b.getLoc(), op->getName());
-  state.addOperands(v);
-  state.addTypes(shapedLike(compute, v.back().getType()));
-  state.addAttributes(op->getAttrs());
-  state.attributes.erase("tag");
-  Value r = b.create(state)->getResult(0);
-  if (isNarrowFloat(element))
-    return narrow(r, element);
-  if (isa<IntegerType>(element) && isSubByte(element))
-    r = arith::AndIOp::create(b, r, constLike(r.getType(), (int64_t(1) << bitWidth(element)) - 1));
-  return r;
+  return elementwise(op, operands, tileType(op->getResult(0)).getElementType(), from);
 }
 
 /// Emits, before the innermost loop, what does not depend on it. In `c` the innermost loop's index is null.

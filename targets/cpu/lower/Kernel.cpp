@@ -10,17 +10,9 @@ FailureOr<LoweredKernel> lowerKernel(KernelOp kernel, ModuleOp dest, const Lower
 }
 
 Lowering::Lowering(KernelOp kernel, ModuleOp dest, const LowerOptions &options)
-    : kernel(kernel), dest(dest), options(options), b(kernel.getLoc(), kernel.getContext()) {
-  ptrType = LLVM::LLVMPointerType::get(b.getContext());
-  i1 = b.getI1Type();
-  i8 = b.getI8Type();
-  i16 = b.getI16Type();
-  i32 = b.getI32Type();
-  i64 = b.getI64Type();
-  f32 = b.getF32Type();
-  f64 = b.getF64Type();
-  index = b.getIndexType();
-}
+    : EmitPoint{ImplicitLocOpBuilder(kernel.getLoc(), kernel.getContext())},
+      Arithmetic(builder, [this](Operation *op, const Twine &why) { (void)unsupported(op, why); }), kernel(kernel),
+      dest(dest), options(options), ptrType(LLVM::LLVMPointerType::get(b.getContext())) {}
 
 LogicalResult Lowering::unsupported(Operation *op, const Twine &why) {
   failedOnce = true;

@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/IRMapping.h"
+#include "targets/scalar/Scalar.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 #include <map>
@@ -104,22 +105,18 @@ struct Access {
   SmallVector<LaneRange, 1> ranges; // further conditions on lanes
 };
 
-/// Options of a numeric conversion, as in tile.cast.
-struct CastHow {
-  tile::RoundMode round = tile::RoundMode::rne;
-  bool sat = false, unsignedSrc = false, unsignedDst = false;
+using scalar::bitWidth;
+using scalar::CastHow;
+using scalar::isNarrowFloat;
+using scalar::isSubByte;
+using scalar::shapedLike;
+
+/// Where to emit. A base, so that it exists before Arithmetic refers to it.
+struct EmitPoint {
+  ImplicitLocOpBuilder builder;
 };
 
-inline unsigned bitWidth(Type t) { return t.isIndex() ? 64 : t.getIntOrFloatBitWidth(); }
-/// A float or integer type of fewer than 8 bits, other than i1.
-inline bool isSubByte(Type t) { return bitWidth(t) < 8 && !t.isInteger(1); }
-/// `element` in the shape of `like` (a scalar or a vector).
-inline Type shapedLike(Type element, Type like) {
-  auto v = dyn_cast<VectorType>(like);
-  return v ? Type(VectorType::get(v.getShape(), element)) : element;
-}
-
-class Lowering {
+class Lowering : private EmitPoint, private scalar::Arithmetic {
 public:
   Lowering(tile::KernelOp kernel, ModuleOp dest, const LowerOptions &options);
   FailureOr<LoweredKernel> run();
@@ -200,35 +197,14 @@ private:
   Value emitConstant(arith::ConstantOp op, const Coord &c);
   Buffer constantBuffer(arith::ConstantOp op);
   Value emitBroadcast(tile::BroadcastOp op, const Coord &c);
-  Value applyElementwise(Operation *op, SmallVector<Value> operands, Type element, ArrayRef<Type> from);
   Value loadBuffer(const Buffer &buffer, const Coord &c);
   void storeBuffer(const Buffer &buffer, const Coord &c, Value value);
   Lanes bufferLanes(const Buffer &buffer, const Coord &c);
   void prehoist(Value v, const Coord &c);
 
-  // Convert.cpp: registers, casts
-  Type regType(Type element);
-  Type storageType(Type element);
+  // Registers and their arithmetic are scalar::Arithmetic.
   Type shaped(Type scalar, const Coord &c) { return c.vdim < 0 ? scalar : Type(VectorType::get({c.vl}, scalar)); }
-  Value fromStorage(Value stored, Type element);
-  Value toStorage(Value reg, Type element);
-  Value widen(Value reg, Type from); // any float register to f32 (f64 stays)
-  Value narrow(Value f32OrF64, Type to, tile::RoundMode round = tile::RoundMode::rne, bool sat = false);
-  Value castValue(Value reg, Type from, Type to, CastHow how);
-  Value decodeSmall(Value reg, Type from);
-  Value encodeSmall(Value f32Value, Type to, bool sat);
-  Value towards(Value exact, Value bits, Type to, tile::RoundMode round);
-  Value toOdd(Value f64Value);
-  Value remainderF(Value x, Value y);
-  Value constLike(Type type, double v);
-  Value constLike(Type type, int64_t v);
-  Value floatToInt(Value f, Type to, bool isUnsigned, bool sat, tile::RoundMode round);
   Value splatTo(Value scalar, const Coord &c);
-  Value constantOf(TypedAttr attr, Type element);
-  Value combine(tile::TileReduceKind kind, bool isUnsigned, Type element, Value a, Value b);
-  Value identityOf(tile::TileReduceKind kind, bool isUnsigned, Type element);
-  Value divide(Operation *op, Value a, Value b);
-  Value lessThan(Value a, Value b, Type element, bool isUnsigned); // NaN is largest
 
   // Roots.cpp: loop nests
   struct Bound {
@@ -287,10 +263,6 @@ private:
   tile::LoadOp loadBehind(Value operand, SmallVectorImpl<int> *dims = nullptr);
   Value loadEnd(Value operand, unsigned tileDim);
 
-  // Math.cpp
-  Value expandMath(Operation *op, Type element, ValueRange operands);
-  Value integerPower(Value x, Value y);
-
   // small helpers
   Value cst(int64_t v);
   Value add(Value a, Value b);
@@ -323,8 +295,8 @@ private:
   tile::KernelOp kernel;
   ModuleOp dest;
   LowerOptions options;
-  ImplicitLocOpBuilder b;
-  Type ptrType, i1, i8, i16, i32, i64, f32, f64, index;
+  using Arithmetic::b;
+  Type ptrType;
   func::FuncOp func;
   Block *entry = nullptr;
   std::map<int64_t, Value> constants;

@@ -1,11 +1,16 @@
 // Registers and conversions. Everything is vector code without library calls.
-#include "targets/cpu/lower/Lowering.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "targets/scalar/Scalar.h"
 #include <cmath>
 
-namespace adze::cpu {
+namespace adze::scalar {
 using namespace adze::tile;
 
-Type Lowering::regType(Type t) {
+Arithmetic::Arithmetic(ImplicitLocOpBuilder &b, Refuse refuse, const Hooks *hooks)
+    : b(b), i1(b.getI1Type()), i8(b.getI8Type()), i16(b.getI16Type()), i32(b.getI32Type()), i64(b.getI64Type()),
+      f32(b.getF32Type()), f64(b.getF64Type()), index(b.getIndexType()), refuse(std::move(refuse)), hooks(hooks) {}
+
+Type Arithmetic::regType(Type t) const {
   if (isa<FloatType>(t)) {
     if (t.isBF16())
       return i16;
@@ -16,7 +21,7 @@ Type Lowering::regType(Type t) {
   return isSubByte(t) ? i8 : t;
 }
 
-Type Lowering::storageType(Type t) {
+Type Arithmetic::storageType(Type t) const {
   if (isa<LLVM::LLVMPointerType>(t))
     return t;
   if (t.isIndex())
@@ -26,7 +31,7 @@ Type Lowering::storageType(Type t) {
   return regType(t);
 }
 
-Value Lowering::fromStorage(Value v, Type element) {
+Value Arithmetic::fromStorage(Value v, Type element) {
   if (element.isInteger(1))
     return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, v, constLike(v.getType(), int64_t(0)));
   if (element.isIndex())
@@ -34,7 +39,7 @@ Value Lowering::fromStorage(Value v, Type element) {
   return v;
 }
 
-Value Lowering::toStorage(Value v, Type element) {
+Value Arithmetic::toStorage(Value v, Type element) {
   if (element.isInteger(1))
     return arith::ExtUIOp::create(b, shapedLike(i8, v.getType()), v);
   if (element.isIndex())
@@ -42,13 +47,7 @@ Value Lowering::toStorage(Value v, Type element) {
   return v;
 }
 
-Value Lowering::splatTo(Value scalar, const Coord &c) {
-  if (c.vdim < 0 || isa<VectorType>(scalar.getType()))
-    return scalar;
-  return vector::BroadcastOp::create(b, VectorType::get({c.vl}, scalar.getType()), scalar);
-}
-
-Value Lowering::constLike(Type type, double v) {
+Value Arithmetic::constLike(Type type, double v) {
   Type e = getElementTypeOrSelf(type);
   APFloat f(v);
   bool lost;
@@ -59,7 +58,7 @@ Value Lowering::constLike(Type type, double v) {
   return arith::ConstantOp::create(b, attr);
 }
 
-Value Lowering::constLike(Type type, int64_t v) {
+Value Arithmetic::constLike(Type type, int64_t v) {
   Type e = getElementTypeOrSelf(type);
   APInt i(bitWidth(e), static_cast<uint64_t>(v), /*isSigned=*/true, /*implicitTrunc=*/true);
   if (auto vec = dyn_cast<VectorType>(type))
@@ -68,7 +67,7 @@ Value Lowering::constLike(Type type, int64_t v) {
 }
 
 /// A constant of a tile's element type as a register value.
-Value Lowering::constantOf(TypedAttr attr, Type element) {
+Value Arithmetic::constantOf(TypedAttr attr, Type element) {
   Type reg = regType(element);
   if (auto f = dyn_cast<FloatAttr>(attr)) {
     if (reg == element)
@@ -120,7 +119,7 @@ Small smallOf(Type t) {
 
 /// i8 bits of a small float -> f32, exactly. The magnitude's bits are a float with a wrong bias; a multiplication by a
 /// power of two corrects it, subnormals included.
-Value Lowering::decodeSmall(Value reg, Type from) {
+Value Arithmetic::decodeSmall(Value reg, Type from) {
   Small s = smallOf(from);
   Type ti = shapedLike(i32, reg.getType()), tf = shapedLike(f32, reg.getType());
   Value x = arith::ExtUIOp::create(b, ti, reg);
@@ -158,7 +157,7 @@ Value Lowering::decodeSmall(Value reg, Type from) {
 
 /// f32 -> bits of a small float, to nearest even. Overflow gives the largest value with `sat` or where there is no
 /// other, else infinity or NaN.
-Value Lowering::encodeSmall(Value v, Type to, bool sat) {
+Value Arithmetic::encodeSmall(Value v, Type to, bool sat) {
   Small s = smallOf(to);
   Type tf = v.getType(), ti = shapedLike(i32, tf);
   auto k = [&](int64_t x) { return constLike(ti, x); };
@@ -212,9 +211,11 @@ Value Lowering::encodeSmall(Value v, Type to, bool sat) {
 //===-- floats
 //-----------------------------------------------------------------------------------------------------===//
 
-Value Lowering::widen(Value reg, Type from) {
+Value Arithmetic::widen(Value reg, Type from) {
   if (from.isF32() || from.isF64())
     return reg;
+  if (Value v = hooks ? hooks->widen(b, reg, from) : Value())
+    return v;
   if (from.isF16())
     return arith::ExtFOp::create(b, shapedLike(f32, reg.getType()), reg);
   if (from.isBF16()) {
@@ -226,7 +227,7 @@ Value Lowering::widen(Value reg, Type from) {
 }
 
 /// f64 -> f32 with the last bit set when inexact, so that a second rounding to a shorter type is correct.
-Value Lowering::toOdd(Value v) {
+Value Arithmetic::toOdd(Value v) {
   Type tf = shapedLike(f32, v.getType()), ti = shapedLike(i32, v.getType());
   Value f = arith::TruncFOp::create(b, tf, v);
   Value back = arith::ExtFOp::create(b, v.getType(), f);
@@ -241,14 +242,14 @@ Value Lowering::toOdd(Value v) {
 
 /// Moves a value that was rounded to nearest to the neighbour that `round` asks for. `rounded` is a register of type
 /// `to`.
-Value Lowering::towards(Value exact, Value rounded, Type to, RoundMode round) {
+Value Arithmetic::towards(Value exact, Value rounded, Type to, RoundMode round) {
   unsigned width = bitWidth(to);
   Type reg = rounded.getType(), bitsType = shapedLike(b.getIntegerType(std::max(8u, width)), reg);
   Value value = widen(rounded, to);
   if (value.getType() != exact.getType())
     value = arith::ExtFOp::create(b, exact.getType(), value);
   Value bits = reg == bitsType ? rounded : Value(arith::BitcastOp::create(b, bitsType, rounded));
-  Value one = constLike(bitsType, int64_t(1)), zero = constLike(bitsType, int64_t(0));
+  Value one = constLike(bitsType, int64_t(1));
   Value down = arith::SubIOp::create(b, bits, one), up = arith::AddIOp::create(b, bits, one);
   Value tooFar = round == RoundMode::rtz
                      ? arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, math::AbsFOp::create(b, value),
@@ -258,16 +259,24 @@ Value Lowering::towards(Value exact, Value rounded, Type to, RoundMode round) {
   if (round == RoundMode::floor) {
     Value zeroF = constLike(exact.getType(), 0.0);
     Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, exact, zeroF);
-    Value fromZero = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bits, zero);
-    (void)fromZero; // a negative value rounds to -0, whose bits + 1 are the smallest negative value
+    // A negative value rounds to -0, whose bits + 1 are the smallest negative value.
     moved = arith::SelectOp::create(b, negative, up, down);
   }
   Value r = arith::SelectOp::create(b, tooFar, moved, bits);
   return reg == bitsType ? r : Value(arith::BitcastOp::create(b, reg, r));
 }
 
+/// The largest finite value of `to`, or its negative, as a register in the shape of `like`.
+Value Arithmetic::limit(FloatType to, bool negative, Type like) {
+  APFloat max = APFloat::getLargest(to.getFloatSemantics(), negative);
+  Value scalar = constantOf(FloatAttr::get(to, max), to);
+  auto vec = dyn_cast<VectorType>(like);
+  return vec ? Value(vector::BroadcastOp::create(b, VectorType::get(vec.getShape(), scalar.getType()), scalar))
+             : scalar;
+}
+
 /// f32 or f64 -> a register of float type `to`.
-Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
+Value Arithmetic::narrow(Value v, Type to, RoundMode round, bool sat) {
   Type from = getElementTypeOrSelf(v.getType()), like = v.getType();
   if (from == to)
     return v;
@@ -280,7 +289,11 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
     r = arith::TruncFOp::create(b, shapedLike(f32, like), v);
   } else {
     Value s = from.isF64() ? toOdd(v) : v;
-    if (to.isF16()) {
+    bool saturates = sat || round != RoundMode::rne; // directed rounding corrects a finite value
+    if (hooks)
+      r = hooks->narrow(b, s, to, bitWidth(to) <= 8 && saturates);
+    if (r) {
+    } else if (to.isF16()) {
       r = arith::TruncFOp::create(b, shapedLike(to, like), s);
     } else if (to.isBF16()) {
       Type ti = shapedLike(i32, like);
@@ -292,7 +305,7 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
       sum = arith::SelectOp::create(b, isNan, arith::OrIOp::create(b, bits, k(0x400000)), sum);
       r = arith::TruncIOp::create(b, shapedLike(i16, like), arith::ShRUIOp::create(b, sum, k(16)));
     } else {
-      r = encodeSmall(s, to, sat || round != RoundMode::rne);
+      r = encodeSmall(s, to, saturates);
     }
   }
   if (round != RoundMode::rne) {
@@ -319,15 +332,7 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
     }
   }
   if (sat && bitWidth(to) > 8 && !to.isF64()) { // clamp to the largest finite value; NaN stays
-    APFloat max = APFloat::getLargest(cast<FloatType>(to).getFloatSemantics());
-    Coord c;
-    if (auto vec = dyn_cast<VectorType>(like)) {
-      c.vdim = 0;
-      c.vl = vec.getDimSize(0);
-    }
-    Value top = splatTo(constantOf(FloatAttr::get(to, max), to), c);
-    max.changeSign();
-    Value bottom = splatTo(constantOf(FloatAttr::get(to, max), to), c);
+    Value top = limit(cast<FloatType>(to), false, like), bottom = limit(cast<FloatType>(to), true, like);
     Value inf = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, math::AbsFOp::create(b, widen(r, to)),
                                       constLike(shapedLike(f32, like), INFINITY));
     Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, v, constLike(like, 0.0));
@@ -337,7 +342,7 @@ Value Lowering::narrow(Value v, Type to, RoundMode round, bool sat) {
 }
 
 /// x - trunc(x / y) * y, exactly (C's fmod): the quotient is taken off 50 bits at a time.
-Value Lowering::remainderF(Value x, Value y) {
+Value Arithmetic::remainderF(Value x, Value y) {
   bool single = getElementTypeOrSelf(x.getType()).isF32();
   Type t = shapedLike(f64, x.getType());
   Value xd = single ? Value(arith::ExtFOp::create(b, t, x)) : x,
@@ -350,8 +355,7 @@ Value Lowering::remainderF(Value x, Value y) {
     Value done = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, math::AbsFOp::create(b, r), ay);
     return arith::SelectOp::create(b, done, r, next);
   };
-  auto steps = scf::ForOp::create(b, cst(0), cst(single ? 7 : 44), cst(1), ValueRange{r},
-                                  [&](OpBuilder &, Location, Value, ValueRange) {});
+  scf::ForOp steps = turns(single ? 7 : 44, ValueRange{r});
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(steps.getBody());
@@ -374,18 +378,23 @@ Value Lowering::remainderF(Value x, Value y) {
   return single ? Value(arith::TruncFOp::create(b, x.getType(), r)) : r;
 }
 
+scf::ForOp Arithmetic::turns(int64_t trips, ValueRange init) {
+  Value zero = arith::ConstantIndexOp::create(b, 0), one = arith::ConstantIndexOp::create(b, 1);
+  Value end = arith::ConstantIndexOp::create(b, trips);
+  return scf::ForOp::create(b, zero, end, one, init, [](OpBuilder &, Location, Value, ValueRange) {});
+}
+
 //===-- integers
 //---------------------------------------------------------------------------------------------------===//
 
 /// Rounds f (f32 or f64) and converts it to integer type `to` (a register).
-Value Lowering::floatToInt(Value f, Type to, bool isUnsigned, bool sat, RoundMode round) {
+Value Arithmetic::floatToInt(Value f, Type to, bool isUnsigned, bool sat, RoundMode round) {
   Type tf = f.getType();
   unsigned n = bitWidth(to);
   Value r = round == RoundMode::rne     ? Value(math::RoundEvenOp::create(b, f))
             : round == RoundMode::floor ? Value(math::FloorOp::create(b, f))
                                         : Value(math::TruncOp::create(b, f));
   Value zero = constLike(tf, 0.0);
-  bool single = getElementTypeOrSelf(tf).isF32();
   Type wide = shapedLike(n < 32 ? i32 : i64, tf);
   auto cmp = [&](arith::CmpFPredicate p, Value a, Value c) { return arith::CmpFOp::create(b, p, a, c); };
   Type reg = shapedLike(regType(to), tf);
@@ -422,7 +431,6 @@ Value Lowering::floatToInt(Value f, Type to, bool isUnsigned, bool sat, RoundMod
   // Modulo 2^n: multiples of 2^n come off exactly.
   Value finite = cmp(arith::CmpFPredicate::OLT, math::AbsFOp::create(b, r), constLike(tf, INFINITY));
   r = arith::SelectOp::create(b, finite, r, zero);
-  (void)single;
   Value whole = constLike(tf, std::ldexp(1.0, n)), half = constLike(tf, std::ldexp(1.0, n - 1));
   Value q = math::TruncOp::create(b, arith::MulFOp::create(b, r, constLike(tf, std::ldexp(1.0, -static_cast<int>(n)))));
   r = math::FmaOp::create(b, arith::NegFOp::create(b, q), whole, r);
@@ -432,7 +440,7 @@ Value Lowering::floatToInt(Value f, Type to, bool isUnsigned, bool sat, RoundMod
   return fit(arith::FPToSIOp::create(b, wide, r));
 }
 
-Value Lowering::castValue(Value v, Type from, Type to, CastHow how) {
+Value Arithmetic::castValue(Value v, Type from, Type to, CastHow how) {
   Type like = v.getType(), reg = shapedLike(regType(to), like);
   bool fromFloat = isa<FloatType>(from), toFloat = isa<FloatType>(to);
   if (fromFloat) {
@@ -501,141 +509,4 @@ Value Lowering::castValue(Value v, Type from, Type to, CastHow how) {
   return to.isIndex() ? Value(arith::IndexCastOp::create(b, reg, v)) : v;
 }
 
-/// Division toward zero with x / 0 = 0, x % 0 = 0 and MIN / -1 = MIN.
-Value Lowering::divide(Operation *op, Value a, Value d) {
-  Type t = a.getType();
-  Value zero = constLike(t, int64_t(0)), one = constLike(t, int64_t(1));
-  bool isSigned = isa<arith::DivSIOp, arith::RemSIOp>(op), rem = isa<arith::RemSIOp, arith::RemUIOp>(op);
-  Value isZero = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, d, zero);
-  Value bad = isZero, minusOne;
-  if (isSigned) {
-    minusOne = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, d, constLike(t, int64_t(-1)));
-    bad = arith::OrIOp::create(b, bad, minusOne);
-  }
-  Value safe = arith::SelectOp::create(b, bad, one, d);
-  unsigned bits = bitWidth(getElementTypeOrSelf(t));
-  Value q;
-  if (bits <= 16 &&
-      isa<VectorType>(t)) { // exact in single precision: |q| < 2^16 and the quotient is never rounded up to an integer
-    Type tf = shapedLike(f32, t), w = shapedLike(i32, t);
-    Value x = isSigned ? Value(arith::SIToFPOp::create(b, tf, a)) : Value(arith::UIToFPOp::create(b, tf, a));
-    Value y = isSigned ? Value(arith::SIToFPOp::create(b, tf, safe)) : Value(arith::UIToFPOp::create(b, tf, safe));
-    q = arith::TruncIOp::create(b, t, arith::FPToSIOp::create(b, w, arith::DivFOp::create(b, x, y)));
-  } else if (bits == 32 && isa<VectorType>(t)) {
-    Type tf = shapedLike(f64, t), w = shapedLike(i64, t);
-    Value x = isSigned ? Value(arith::SIToFPOp::create(b, tf, a)) : Value(arith::UIToFPOp::create(b, tf, a));
-    Value y = isSigned ? Value(arith::SIToFPOp::create(b, tf, safe)) : Value(arith::UIToFPOp::create(b, tf, safe));
-    q = arith::TruncIOp::create(b, t, arith::FPToSIOp::create(b, w, arith::DivFOp::create(b, x, y)));
-  } else {
-    q = isSigned ? Value(arith::DivSIOp::create(b, a, safe)) : Value(arith::DivUIOp::create(b, a, safe));
-  }
-  Value r = rem ? Value(arith::SubIOp::create(b, a, arith::MulIOp::create(b, q, safe))) : q;
-  if (minusOne)
-    r = arith::SelectOp::create(b, minusOne, rem ? zero : Value(arith::SubIOp::create(b, zero, a)), r);
-  return arith::SelectOp::create(b, isZero, zero, r);
-}
-
-//===-- combining
-//--------------------------------------------------------------------------------------------------===//
-
-Value Lowering::combine(TileReduceKind kind, bool isUnsigned, Type element, Value a, Value c) {
-  bool isFloat = isa<FloatType>(element);
-  if (isFloat && bitWidth(element) < 32) {
-    Value r = combine(kind, isUnsigned, f32, widen(a, element), widen(c, element));
-    return narrow(r, element);
-  }
-  switch (kind) {
-  case TileReduceKind::add:
-    return isFloat ? Value(arith::AddFOp::create(b, a, c)) : Value(arith::AddIOp::create(b, a, c));
-  case TileReduceKind::mul:
-    return isFloat ? Value(arith::MulFOp::create(b, a, c)) : Value(arith::MulIOp::create(b, a, c));
-  case TileReduceKind::max:
-    if (isFloat)
-      return arith::MaximumFOp::create(b, a, c);
-    return isUnsigned || element.isInteger(1) ? Value(arith::MaxUIOp::create(b, a, c))
-                                              : Value(arith::MaxSIOp::create(b, a, c));
-  case TileReduceKind::min:
-    if (isFloat)
-      return arith::MinimumFOp::create(b, a, c);
-    return isUnsigned || element.isInteger(1) ? Value(arith::MinUIOp::create(b, a, c))
-                                              : Value(arith::MinSIOp::create(b, a, c));
-  case TileReduceKind::maxnum:
-  case TileReduceKind::minnum: {
-    // Not arith.maxnumf: LLVM narrows it to half precision where the operands came from there, and then calls fmaxf.
-    auto p = kind == TileReduceKind::maxnum ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
-    Value first = arith::SelectOp::create(b, arith::CmpFOp::create(b, p, a, c), a, c); // c where either is NaN
-    return arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, c, c), a, first);
-  }
-  case TileReduceKind::And:
-    return arith::AndIOp::create(b, a, c);
-  case TileReduceKind::Or:
-    return arith::OrIOp::create(b, a, c);
-  case TileReduceKind::Xor:
-    return arith::XOrIOp::create(b, a, c);
-  }
-  return a;
-}
-
-/// The value that combining leaves unchanged, as a scalar register. maxnum and minnum: NaN.
-Value Lowering::identityOf(TileReduceKind kind, bool isUnsigned, Type element) {
-  if (auto ft = dyn_cast<FloatType>(element)) {
-    double v = 0;
-    switch (kind) {
-    case TileReduceKind::mul:
-      v = 1;
-      break;
-    case TileReduceKind::max:
-      v = -INFINITY;
-      break;
-    case TileReduceKind::min:
-      v = INFINITY;
-      break;
-    case TileReduceKind::maxnum:
-    case TileReduceKind::minnum:
-      v = NAN;
-      break;
-    default:
-      v = -0.0;
-    }
-    APFloat f(v);
-    bool lost;
-    f.convert(ft.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
-    return constantOf(FloatAttr::get(element, f), element);
-  }
-  unsigned n = bitWidth(element);
-  bool u = isUnsigned || n == 1;
-  APInt v = APInt::getZero(n);
-  switch (kind) {
-  case TileReduceKind::mul:
-    v = APInt(n, 1);
-    break;
-  case TileReduceKind::max:
-  case TileReduceKind::maxnum:
-    v = u ? APInt::getMinValue(n) : APInt::getSignedMinValue(n);
-    break;
-  case TileReduceKind::min:
-  case TileReduceKind::minnum:
-    v = u ? APInt::getMaxValue(n) : APInt::getSignedMaxValue(n);
-    break;
-  case TileReduceKind::And:
-    v = APInt::getAllOnes(n);
-    break;
-  default:
-    break;
-  }
-  return constantOf(IntegerAttr::get(element, v), element);
-}
-
-/// a sorts before c: NaN is the largest value.
-Value Lowering::lessThan(Value a, Value c, Type element, bool isUnsigned) {
-  if (!isa<FloatType>(element))
-    return arith::CmpIOp::create(
-        b, isUnsigned || element.isInteger(1) ? arith::CmpIPredicate::ult : arith::CmpIPredicate::slt, a, c);
-  Value x = widen(a, element), y = widen(c, element);
-  Value less = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, y);
-  Value nanY = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, y, y);
-  Value numX = arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, x, x);
-  return arith::OrIOp::create(b, less, arith::AndIOp::create(b, nanY, numX));
-}
-
-} // namespace adze::cpu
+} // namespace adze::scalar

@@ -1,11 +1,11 @@
 // Arithmetic on register values with operators, for the elementary functions.
-#ifndef ADZE_TARGETS_CPU_LOWER_MATHBUILDER_H
-#define ADZE_TARGETS_CPU_LOWER_MATHBUILDER_H
+#ifndef ADZE_TARGETS_SCALAR_MATHBUILDER_H
+#define ADZE_TARGETS_SCALAR_MATHBUILDER_H
 
-#include "targets/cpu/lower/Lowering.h"
+#include "targets/scalar/Scalar.h"
 #include <cmath>
 
-namespace adze::cpu::elementary {
+namespace adze::scalar::elementary {
 
 /// A float value (scalar or vector) and where to emit.
 struct F {
@@ -80,6 +80,6 @@ inline F shorten(F a, F like) {
   return like.isDouble() ? a : like.with(arith::TruncFOp::create(*a.b, like.type(), a.v));
 }
 
-} // namespace adze::cpu::elementary
+} // namespace adze::scalar::elementary
 
 #endif

@@ -1,11 +1,12 @@
-// Elementary functions as vector code, without a math library; test/unit/cpu/MathTest.cpp holds them to their bounds.
+// Elementary functions as vector code, without a math library; test/unit/{cpu,cuda}/MathTest.cpp hold them to their
+// bounds.
 //
 // float32: exp, exp2, log within 2 ulp, tanh and erf within 4, own polynomials (near-minimax fits on the interval that
 // the comment gives). Everything else in float32 is computed in float64 and rounded once. float64: Taylor series after
 // an argument reduction, a few ulp. Trigonometric arguments are reduced by a three-part pi/2, good to |x| < 2^50.
-#include "targets/cpu/lower/MathBuilder.h"
+#include "targets/scalar/MathBuilder.h"
 
-namespace adze::cpu {
+namespace adze::scalar {
 using namespace elementary;
 
 namespace {
@@ -412,12 +413,11 @@ std::optional<F> throughDouble(Operation *op, F x) {
 } // namespace
 
 /// Integer power by squaring; a negative exponent gives 1/x rounded toward zero (0 for |x| > 1, and 0 for x = 0).
-Value Lowering::integerPower(Value x, Value y) {
+Value Arithmetic::integerPower(Value x, Value y) {
   Type t = x.getType();
   Value zero = constLike(t, int64_t(0)), one = constLike(t, int64_t(1)), minusOne = constLike(t, int64_t(-1));
   unsigned width = bitWidth(getElementTypeOrSelf(t));
-  auto loopOp = scf::ForOp::create(b, cst(0), cst(width), cst(1), ValueRange{one, x, y},
-                                   [](OpBuilder &, Location, Value, ValueRange) {});
+  scf::ForOp loopOp = turns(width, ValueRange{one, x, y});
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(loopOp.getBody());
@@ -436,13 +436,32 @@ Value Lowering::integerPower(Value x, Value y) {
   return arith::SelectOp::create(b, unit, r, out);
 }
 
-/// Null: the op has an instruction (abs, floor, sqrt, fma, ...) and is kept.
-Value Lowering::expandMath(Operation *op, Type element, ValueRange v) {
+Value Arithmetic::erfDouble(Value of) {
+  F x{&b, of};
+  F a = min(abs(x), x.c(6.5)), low = min(a, x.c(1.5)), high = max(a, x.c(1.5));
+  F twice = low * low * 2.0, v = 1.0 / (high * high * 2.0);
+  // Both in one loop: the series upwards, the fraction from its end downwards.
+  constexpr int kTerms = 100;
+  scf::ForOp loopOp = turns(kTerms, ValueRange{low.v, low.v, x.c(3.0).v, x.c(1.0).v, x.c(kTerms).v});
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(loopOp.getBody());
+    auto arg = [&](unsigned i) { return x.with(loopOp.getRegionIterArg(i)); };
+    F term = arg(1) * twice / arg(2);
+    F fraction = fma(arg(4), v / arg(3), x.c(1.0));
+    scf::YieldOp::create(b, ValueRange{(arg(0) + term).v, term.v, (arg(2) + 2.0).v, fraction.v, (arg(4) - 1.0).v});
+  }
+  return erfD(x, x.with(loopOp.getResult(0)), x.with(loopOp.getResult(3))).v;
+}
+
+Value Arithmetic::expandMath(Operation *op, Type element, ValueRange v) {
   if (isa<math::IPowIOp>(op))
     return integerPower(v[0], v[1]);
   if (!isa<FloatType>(element))
     return {};
   F x{&b, v[0]};
+  if (Value r = hooks ? hooks->function(b, op, getElementTypeOrSelf(x.type()), v) : Value())
+    return r;
   if (isClass(op))
     return classify(op, x);
   if (isa<math::AbsFOp, math::CeilOp, math::FloorOp, math::TruncOp, math::RoundEvenOp, math::SqrtOp, math::FmaOp,
@@ -464,22 +483,7 @@ Value Lowering::expandMath(Operation *op, Type element, ValueRange v) {
   if (isa<math::ErfOp>(op)) {
     if (!x.isDouble())
       return erf32(x).v;
-    F a = min(abs(x), x.c(6.5)), low = min(a, x.c(1.5)), high = max(a, x.c(1.5));
-    F twice = low * low * 2.0, v = 1.0 / (high * high * 2.0);
-    // Both in one loop: the series upwards, the fraction from its end downwards.
-    constexpr int kTerms = 100;
-    auto loopOp = scf::ForOp::create(b, cst(0), cst(kTerms), cst(1),
-                                     ValueRange{low.v, low.v, x.c(3.0).v, x.c(1.0).v, x.c(kTerms).v},
-                                     [](OpBuilder &, Location, Value, ValueRange) {});
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToEnd(loopOp.getBody());
-      auto arg = [&](unsigned i) { return x.with(loopOp.getRegionIterArg(i)); };
-      F term = arg(1) * twice / arg(2);
-      F fraction = fma(arg(4), v / arg(3), x.c(1.0));
-      scf::YieldOp::create(b, ValueRange{(arg(0) + term).v, term.v, (arg(2) + 2.0).v, fraction.v, (arg(4) - 1.0).v});
-    }
-    return erfD(x, x.with(loopOp.getResult(0)), x.with(loopOp.getResult(3))).v;
+    return erfDouble(x.v);
   }
   if (!x.isDouble()) {
     if (isa<math::ExpOp>(op))
@@ -495,8 +499,8 @@ Value Lowering::expandMath(Operation *op, Type element, ValueRange v) {
   }
   if (std::optional<F> r = throughDouble(op, toDouble(x)))
     return shorten(*r, x).v;
-  (void)unsupported(op, "no approximation of this function");
+  refuse(op, "no approximation of this function");
   return constLike(v[0].getType(), 0.0);
 }
 
-} // namespace adze::cpu
+} // namespace adze::scalar
