@@ -13,8 +13,9 @@ adze_options_t deviceOptions(const char *name) {
   return out;
 }
 
-/// t = 2 x: positions of the elements of t that are not zero, and w copied to z.
-void writeDevicePackage(const std::string &path, const std::string &target, std::vector<std::string> archs) {
+/// t = 2 x: positions of the elements of t that are not zero, and w copied to z. `apart`: a program for each image.
+void writeDevicePackage(const std::string &path, const std::string &target, std::vector<std::string> archs,
+                        bool apart = false) {
   std::unique_ptr<PackageWriter> writer;
   ASSERT_TRUE(PackageWriter::create(path, writer).ok());
   const float w[2] = {5, 6};
@@ -47,6 +48,13 @@ void writeDevicePackage(const std::string &path, const std::string &target, std:
   host.defines = {symbol};
   p.command(host);
   p.copy(z, weight, eight);
+  for (size_t i = 1; apart && i < archs.size(); ++i) {
+    auto program = std::make_unique<fb::ProgramT>(*p.program);
+    std::swap(program->images[0], program->images[i]);
+    program->images.resize(1);
+    p.metadata.programs.push_back(std::move(program));
+  }
+  p.program->images.resize(apart ? 1 : archs.size());
   std::string metadata = p.serialize();
   WriteStatus status = writer->finish(metadata.data(), metadata.size());
   ASSERT_TRUE(status.ok()) << status.message;
@@ -65,6 +73,21 @@ TEST(Device, RunsWithMemoryOfItsOwn) {
     ASSERT_EQ(adze_session_run(session, &in, 1, out, 2), ADZE_OK) << adze_last_error();
     EXPECT_EQ(values<int64_t>(out[0]), (std::vector<int64_t>{1, 3}));
     EXPECT_EQ(values<float>(out[1]), (std::vector<float>{5, 6}));
+  }
+}
+
+TEST(Device, TakesTheLastProgramThatItCanRun) {
+  for (auto archs : {std::vector<std::string>{"t1", "t2"}, {"t1", "t2", "t9"}, {"t9", "t2"}}) {
+    TempFile file("programs.adze");
+    writeDevicePackage(file.path(), "testdev", archs, /*apart=*/true);
+    PackagePtr package = openPackage(file.path());
+    std::string log;
+    adze_options_t options = deviceOptions("testdev");
+    options.user = &log;
+    options.log = [](void *user, adze_log_level_t, const char *text) { *static_cast<std::string *>(user) += text; };
+    SessionPtr session = createSession(package, &options);
+    ASSERT_TRUE(session) << adze_last_error();
+    EXPECT_NE(log.find("the image for t2"), std::string::npos) << log;
   }
 }
 
