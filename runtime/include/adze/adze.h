@@ -73,7 +73,8 @@ typedef enum adze_dtype {
 
 #define ADZE_MAX_RANK 16
 
-/* A dense row-major tensor in host memory. Types narrower than a byte are stored one element a byte. bool is 0 or 1. */
+/* A dense row-major tensor, in host memory unless adze_run_options_t says otherwise. Types narrower than a byte are
+ * stored one element a byte. bool is 0 or 1. */
 typedef struct adze_tensor {
   void *data;        /* may be null only when a dim is 0; 64-byte alignment is best, the element's is required */
   size_t size_bytes; /* what the caller owns at data */
@@ -99,14 +100,21 @@ typedef enum adze_log_level { ADZE_LOG_ERROR = 0, ADZE_LOG_WARNING = 1, ADZE_LOG
 /* Zero-initialise, set struct_size = sizeof, then what is needed. Null callbacks mean the defaults. */
 typedef struct adze_options {
   size_t struct_size;
-  const char *device;  /* "cpu" (default) or "NAME[:N]", served by libadze_NAME.so */
+  const char *device;  /* "cpu" (default) or "NAME[:N]", served by libadze_NAME.so: from ADZE_DRIVER_PATH, from beside
+                        * this library, or from where the loader looks */
   int32_t num_threads; /* CPU threads for one session; 0 = all cores the process may use */
   uint64_t max_bytes;  /* refuse to allocate more than this in one session (ADZE_RESOURCE); 0 = no cap */
   void *user;          /* first argument of the callbacks */
   void *(*allocate)(void *user, size_t bytes, size_t alignment); /* host memory; null result = out of memory */
   void (*release)(void *user, void *pointer, size_t bytes);
   void (*log)(void *user, adze_log_level_t level, const char *message);
+  uint32_t flags; /* ADZE_NO_REPLAY or 0 */
+  uint32_t reserved;
 } adze_options_t;
+
+/* A device with memory of its own records the commands of a run and replays them when shapes and addresses come again.
+ * This turns it off. */
+#define ADZE_NO_REPLAY 1u
 
 ADZE_API uint32_t adze_abi_version(void);
 ADZE_API const char *adze_version(void); /* "0.1.0" */
@@ -154,6 +162,34 @@ ADZE_API adze_status_t adze_session_run_async(adze_session_t *session, const adz
                                               adze_tensor_t *outputs, size_t num_outputs, void *queue,
                                               void (*done)(void *user, adze_status_t status, const char *message),
                                               void *user);
+
+/* Where a tensor's data is. */
+typedef enum adze_location {
+  ADZE_IN_HOST_MEMORY = 0,
+  /* An address of the session's device. Used in place, without a copy, where it is 64-byte aligned; copied on the
+   * device otherwise. An output with data == null is allocated on the device by the session. On the CPU there is no
+   * difference. */
+  ADZE_IN_DEVICE_MEMORY = 1
+} adze_location_t;
+
+/* How one run is done. Zero-initialise, set struct_size = sizeof, then what is needed. */
+typedef struct adze_run_options {
+  size_t struct_size;
+  /* The device's native stream (of the device's primary context): the run is ordered behind the work that the caller
+   * put there. Null: the session's own; work that fills inputs on the device must then have ended. */
+  void *queue;
+  const uint8_t *input_locations, *output_locations; /* one adze_location_t a tensor; null: all in host memory */
+  int32_t asynchronous;                              /* not 0: as adze_session_run_async, with done and user */
+  int32_t reserved;
+  void (*done)(void *user, adze_status_t status, const char *message);
+  void *user;
+} adze_run_options_t;
+
+/* As adze_session_run, or adze_session_run_async if asynchronous; run may be null. When it ends, so has the work on the
+ * queue. */
+ADZE_API adze_status_t adze_session_run_with(adze_session_t *session, const adze_tensor_t *inputs, size_t num_inputs,
+                                             adze_tensor_t *outputs, size_t num_outputs, const adze_run_options_t *run);
+
 ADZE_API adze_status_t adze_session_wait(adze_session_t *session); /* status of the run that it waited for */
 ADZE_API void adze_session_cancel(adze_session_t *session);        /* the run ends with ADZE_CANCELLED soon */
 

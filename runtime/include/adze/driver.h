@@ -3,6 +3,10 @@
  * The CPU's table is part of libadze_rt.so; every other device is a shared library libadze_NAME.so that exports
  * adze_driver_get(). A driver sees only the headers of this folder. All functions are called from one thread at a time
  * per queue; different queues may be driven from different threads. No function may throw.
+ *
+ * Queues run their work in order, and not before they have to: the host memory of a copy must stay as it is until
+ * synchronize(). The arrays and descriptors of a launch are read before launch() returns. A status of ADZE_DEVICE from
+ * a call after open() means that the device is lost: what it held is gone, and only close() is of use.
  */
 #ifndef ADZE_DRIVER_H
 #define ADZE_DRIVER_H
@@ -73,10 +77,16 @@ typedef struct adze_driver {
   const char *(*last_error)(adze_device_t *device); /* device is null after a failed open() */
   /* optional, may be null */
   adze_status_t (*wrap_queue)(adze_device_t *device, void *native, adze_queue_t **out);
-  /* the descriptor lives as long as the device */
+  /* the descriptor lives until release_descriptor(), or as long as the device */
   adze_status_t (*build_descriptor)(adze_device_t *device, const int64_t *recipe, size_t words, void **out);
-  adze_status_t (*capture)(adze_queue_t *queue, int begin, adze_capture_t **out); /* begin 1, end 0 */
+  /* begin 1: launches, copies on the device and fills of this queue are recorded instead of done; 0: the recording
+   * ends. out is null if the commands are to be dropped. A capture may be replayed on any queue of the device */
+  adze_status_t (*capture)(adze_queue_t *queue, int begin, adze_capture_t **out);
   adze_status_t (*replay)(adze_queue_t *queue, adze_capture_t *capture);
+  void (*release_descriptor)(adze_device_t *device, void *descriptor);
+  void (*release_capture)(adze_device_t *device, adze_capture_t *capture);
+  /* time between two signals of the queue; both must have been reached, and be among its last 1024 */
+  adze_status_t (*elapsed)(adze_queue_t *queue, uint64_t from, uint64_t to, uint64_t *nanoseconds);
 } adze_driver_t;
 
 /* The one symbol that a driver library exports. abi is the caller's ADZE_DRIVER_VERSION; null if it cannot serve it. */

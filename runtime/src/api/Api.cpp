@@ -34,27 +34,38 @@ adze_status_t openPackage(adze_package_t **out, const char *function, Open &&ope
   });
 }
 
-/// The caller's options with defaults for what an older caller does not know.
-adze_options_t readOptions(const adze_options_t *options) {
-  adze_options_t out{};
-  if (options) {
-    if (options->struct_size < offsetof(adze_options_t, num_threads) || options->struct_size > 4096)
-      fail(ADZE_INVALID_ARGUMENT, "wrong options", "adze_session_create", cat("struct_size is ", options->struct_size),
-           "zero-initialise adze_options_t and set struct_size = sizeof");
-    std::memcpy(&out, options, std::min(options->struct_size, sizeof(out)));
-    const auto *bytes = reinterpret_cast<const unsigned char *>(options);
-    for (size_t i = sizeof(out); i < options->struct_size; ++i)
+/// A struct of the caller's, who may know fewer members (they become 0) or more (they must be 0). `least` is the size
+/// that every version has had.
+template <typename Struct>
+Struct readStruct(const Struct *from, size_t least, const char *what, const char *function) {
+  Struct out{};
+  if (from) {
+    if (from->struct_size < least || from->struct_size > 4096)
+      fail(ADZE_INVALID_ARGUMENT, what, function, cat("struct_size is ", from->struct_size),
+           "zero-initialise the struct and set struct_size = sizeof");
+    std::memcpy(static_cast<void *>(&out), from, std::min(from->struct_size, sizeof(out)));
+    const auto *bytes = reinterpret_cast<const unsigned char *>(from);
+    for (size_t i = sizeof(out); i < from->struct_size; ++i)
       if (bytes[i])
-        fail(ADZE_INVALID_ARGUMENT, "wrong options", "adze_session_create",
-             "an option is set that this version of the runtime does not know", "update the runtime");
+        fail(ADZE_INVALID_ARGUMENT, what, function, "an option is set that this version of the runtime does not know",
+             "update the runtime");
   }
   out.struct_size = sizeof(out);
+  return out;
+}
+
+adze_options_t readOptions(const adze_options_t *options) {
+  const char *function = "adze_session_create";
+  adze_options_t out = readStruct(options, offsetof(adze_options_t, num_threads), "wrong options", function);
   if ((out.allocate == nullptr) != (out.release == nullptr))
-    fail(ADZE_INVALID_ARGUMENT, "wrong options", "adze_session_create", "only one of allocate and release is set",
+    fail(ADZE_INVALID_ARGUMENT, "wrong options", function, "only one of allocate and release is set",
          "set both or neither");
   if (out.num_threads < 0 || out.num_threads > 4096)
-    fail(ADZE_INVALID_ARGUMENT, "wrong options", "adze_session_create", cat("num_threads is ", out.num_threads),
+    fail(ADZE_INVALID_ARGUMENT, "wrong options", function, cat("num_threads is ", out.num_threads),
          "use 0 (all cores) to 4096");
+  if (out.flags & ~ADZE_NO_REPLAY)
+    fail(ADZE_INVALID_ARGUMENT, "wrong options", function, cat("flags are ", out.flags),
+         "use the flags of this version's adze.h");
   return out;
 }
 
@@ -164,7 +175,8 @@ adze_status_t adze_session_run(adze_session_t *session, const adze_tensor_t *inp
                                adze_tensor_t *outputs, size_t num_outputs) {
   return guard([&] {
     requirePointer(session, "session", "adze_session_run");
-    session->session.run({inputs, num_inputs, outputs, num_outputs, nullptr, nullptr, nullptr});
+    session->session.run({inputs, num_inputs, outputs, num_outputs, nullptr, nullptr, nullptr, nullptr, nullptr},
+                         nullptr);
   });
 }
 
@@ -173,7 +185,24 @@ adze_status_t adze_session_run_async(adze_session_t *session, const adze_tensor_
                                      void (*done)(void *user, adze_status_t status, const char *message), void *user) {
   return guard([&] {
     requirePointer(session, "session", "adze_session_run_async");
-    session->session.runAsync({inputs, num_inputs, outputs, num_outputs, nullptr, done, user}, queue);
+    session->session.runAsync({inputs, num_inputs, outputs, num_outputs, nullptr, nullptr, nullptr, done, user}, queue);
+  });
+}
+
+adze_status_t adze_session_run_with(adze_session_t *session, const adze_tensor_t *inputs, size_t num_inputs,
+                                    adze_tensor_t *outputs, size_t num_outputs, const adze_run_options_t *run) {
+  return guard([&] {
+    const char *function = "adze_session_run_with";
+    requirePointer(session, "session", function);
+    adze_run_options_t options =
+        readStruct(run, offsetof(adze_run_options_t, input_locations), "wrong options of a run", function);
+    Session::Request request{
+        inputs,  num_inputs,   outputs,     num_outputs, options.input_locations, options.output_locations,
+        nullptr, options.done, options.user};
+    if (options.asynchronous)
+      session->session.runAsync(request, options.queue);
+    else
+      session->session.run(request, options.queue);
   });
 }
 

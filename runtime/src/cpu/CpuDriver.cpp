@@ -360,6 +360,9 @@ const adze_driver_t *adze::rt::cpuDriver() {
                                        nullptr,
                                        nullptr,
                                        nullptr,
+                                       nullptr,
+                                       nullptr,
+                                       nullptr,
                                        nullptr};
   return &driver;
 }

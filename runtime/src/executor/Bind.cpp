@@ -63,13 +63,17 @@ void checkDims(const Package &package, size_t index, const adze_tensor_t &tensor
 
 } // namespace
 
-void bindInputs(const Package &package, const adze_tensor_t *inputs, size_t count, Evaluator &symbols) {
+void checkInputs(const Package &package, const adze_tensor_t *inputs, size_t count) {
   if (count != package.inputs.size() || (count && !inputs))
     fail(ADZE_INVALID_ARGUMENT, "wrong number of inputs", "the inputs of the request",
          cat(inputs ? count : 0, " given, the model has ", package.inputs.size()),
          "pass every input, in the package's order");
   for (size_t i = 0; i < count; ++i)
     checkInput(package.inputs[i], i, inputs[i]);
+}
+
+void bindInputs(const Package &package, const adze_tensor_t *inputs, size_t count, Evaluator &symbols) {
+  checkInputs(package, inputs, count);
   symbols.bind(package, inputs);
   for (size_t i = 0; i < count; ++i)
     checkDims(package, i, inputs[i], symbols);

@@ -13,6 +13,9 @@ uint64_t tensorBytes(adze_dtype_t dtype, const int64_t *dims, size_t rank, const
 /// or ADZE_BAD_INPUT. Data is looked at only where it steers a shape.
 void bindInputs(const Package &package, const adze_tensor_t *inputs, size_t count, Evaluator &symbols);
 
+/// The part of it that looks at number, dtype and rank only.
+void checkInputs(const Package &package, const adze_tensor_t *inputs, size_t count);
+
 /// For a run: each input has its data, aligned to its element, in a buffer that is large enough.
 void checkInputData(const Package &package, const adze_tensor_t *inputs);
 

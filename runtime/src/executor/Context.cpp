@@ -68,7 +68,7 @@ std::vector<std::string> driverFolders() {
 bool ContextKey::operator==(const ContextKey &other) const {
   auto tie = [](const ContextKey &key) {
     return std::tie(key.device, key.options.num_threads, key.options.user, key.options.allocate, key.options.release,
-                    key.options.log);
+                    key.options.log, key.options.flags);
   };
   return tie(*this) == tie(other);
 }
@@ -78,8 +78,8 @@ DeviceContext::DeviceContext(std::shared_ptr<const Package> package, const Conte
   key_.options.device = nullptr; // the caller's string
   try {
     auto [name, ordinal] = parseDevice(key.device);
-    checkTarget(name);
     openDriver(name);
+    checkTarget(name);
     check(driver_.open(ordinal, &key_.options, &device_), "cannot open the device", key.device);
     info_.struct_size = sizeof(info_);
     check(driver_.query(device_, &info_), "cannot query the device", key.device);
@@ -227,8 +227,8 @@ void DeviceContext::loadWeights() {
   }
   for (size_t i = 0; i < buffers.size(); ++i)
     if (buffers[i].kind == BufferKind::weight)
-      weights_[i] = reinterpret_cast<uintptr_t>(package_->reader->sections()[buffers[i].index].data) +
-                    buffers[i].weightOffset;
+      weights_[i] =
+          reinterpret_cast<uintptr_t>(package_->reader->sections()[buffers[i].index].data) + buffers[i].weightOffset;
 }
 
 /// Copies each weight to the device once, however many buffers name it.

@@ -27,8 +27,52 @@ bool divide(int64_t a, int64_t b, int mode, int64_t &out) {
   return true;
 }
 
-/// One operation on two values; false on overflow or division by zero.
-bool apply(ExprOp op, int64_t a, int64_t b, int64_t &out) {
+int64_t saturate(ExprOp op, int64_t a, int64_t b) {
+  int64_t out;
+  if (applyOp(op, a, b, out))
+    return out;
+  bool negative = op == ExprOp::mul ? (a < 0) != (b < 0) : a < 0;
+  return negative ? kMin : kMax;
+}
+
+Interval combine(const Expr &expr, Interval a, Interval b) {
+  switch (expr.op) {
+  case ExprOp::add:
+    return {saturate(expr.op, a.min, b.min), saturate(expr.op, a.max, b.max)};
+  case ExprOp::sub:
+    return {saturate(expr.op, a.min, b.max), saturate(expr.op, a.max, b.min)};
+  case ExprOp::min:
+    return {std::min(a.min, b.min), std::min(a.max, b.max)};
+  case ExprOp::max:
+    return {std::max(a.min, b.min), std::max(a.max, b.max)};
+  case ExprOp::mul: {
+    int64_t corners[] = {saturate(expr.op, a.min, b.min), saturate(expr.op, a.min, b.max),
+                         saturate(expr.op, a.max, b.min), saturate(expr.op, a.max, b.max)};
+    return {*std::min_element(corners, corners + 4), *std::max_element(corners, corners + 4)};
+  }
+  case ExprOp::floordiv:
+  case ExprOp::ceildiv:
+  case ExprOp::truncdiv:
+    if (b.min == b.max && b.min > 0)
+      return {saturate(expr.op, a.min, b.min), saturate(expr.op, a.max, b.min)};
+    return {0, kMax};
+  case ExprOp::mod:
+    if (b.min == b.max && b.min > 0)
+      return {0, b.min - 1};
+    return {0, kMax};
+  case ExprOp::eq:
+  case ExprOp::lt:
+  case ExprOp::logicalAnd:
+  case ExprOp::logicalOr:
+    return {0, 1};
+  default:
+    return {0, kMax};
+  }
+}
+
+} // namespace
+
+bool applyOp(ExprOp op, int64_t a, int64_t b, int64_t &out) {
   switch (op) {
   case ExprOp::add:
     return !__builtin_add_overflow(a, b, &out);
@@ -71,51 +115,6 @@ bool apply(ExprOp op, int64_t a, int64_t b, int64_t &out) {
     return false;
   }
 }
-
-int64_t saturate(ExprOp op, int64_t a, int64_t b) {
-  int64_t out;
-  if (apply(op, a, b, out))
-    return out;
-  bool negative = op == ExprOp::mul ? (a < 0) != (b < 0) : a < 0;
-  return negative ? kMin : kMax;
-}
-
-Interval combine(const Expr &expr, Interval a, Interval b) {
-  switch (expr.op) {
-  case ExprOp::add:
-    return {saturate(expr.op, a.min, b.min), saturate(expr.op, a.max, b.max)};
-  case ExprOp::sub:
-    return {saturate(expr.op, a.min, b.max), saturate(expr.op, a.max, b.min)};
-  case ExprOp::min:
-    return {std::min(a.min, b.min), std::min(a.max, b.max)};
-  case ExprOp::max:
-    return {std::max(a.min, b.min), std::max(a.max, b.max)};
-  case ExprOp::mul: {
-    int64_t corners[] = {saturate(expr.op, a.min, b.min), saturate(expr.op, a.min, b.max),
-                         saturate(expr.op, a.max, b.min), saturate(expr.op, a.max, b.max)};
-    return {*std::min_element(corners, corners + 4), *std::max_element(corners, corners + 4)};
-  }
-  case ExprOp::floordiv:
-  case ExprOp::ceildiv:
-  case ExprOp::truncdiv:
-    if (b.min == b.max && b.min > 0)
-      return {saturate(expr.op, a.min, b.min), saturate(expr.op, a.max, b.min)};
-    return {0, kMax};
-  case ExprOp::mod:
-    if (b.min == b.max && b.min > 0)
-      return {0, b.min - 1};
-    return {0, kMax};
-  case ExprOp::eq:
-  case ExprOp::lt:
-  case ExprOp::logicalAnd:
-  case ExprOp::logicalOr:
-    return {0, 1};
-  default:
-    return {0, kMax};
-  }
-}
-
-} // namespace
 
 std::vector<Interval> intervalsOf(const SymbolTable &table) {
   std::vector<Interval> exprs(table.exprs.size(), {0, 0}), symbols(table.symbols.size(), {0, 0});
@@ -264,7 +263,7 @@ void Evaluator::evaluateExpr(uint32_t index) {
   }
   default:
     flags = flags_[expr.a] | flags_[expr.b];
-    if (!(flags & kBad) && !apply(expr.op, values_[expr.a], values_[expr.b], value))
+    if (!(flags & kBad) && !applyOp(expr.op, values_[expr.a], values_[expr.b], value))
       flags |= kBad;
   }
 }

@@ -13,6 +13,9 @@ struct Interval {
 /// The range of each expression over its symbols' ranges; [0, INT64_MAX] where that is not known.
 std::vector<Interval> intervalsOf(const SymbolTable &table);
 
+/// One operation on two values; false on overflow or division by zero. select, constant and symbol have no such form.
+bool applyOp(ExprOp op, int64_t a, int64_t b, int64_t &out);
+
 class Evaluator {
 public:
   /// Only constants have a value at first.

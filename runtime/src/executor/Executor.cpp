@@ -1,13 +1,14 @@
 #include "runtime/src/executor/Executor.h"
 
-#include "runtime/src/cpu/HostMemory.h"
 #include "runtime/src/executor/Bind.h"
+#include "runtime/src/executor/LaunchCode.h"
 #include "runtime/src/host/HostOps.h"
 #include "runtime/src/status/Dtype.h"
 #include "runtime/src/status/Status.h"
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace adze::rt {
 
@@ -16,68 +17,17 @@ namespace {
 alignas(64) unsigned char emptyTensor[64];
 
 enum CopyKind { kHostToDevice = 0, kDeviceToHost = 1, kDeviceToDevice = 2 };
+
+// What kernels may rely on: packages plan the arena and the weights by it (adze::format::kTensorAlignment).
+constexpr uintptr_t kDeviceAlignment = 64;
 } // namespace
-
-// --- memory ---
-
-void SessionMemory::reserve(uint64_t bytes, const char *what) {
-  if (limit_ && (bytes > limit_ || used_ > limit_ - bytes))
-    fail(ADZE_RESOURCE, "the session's memory cap is too small", what,
-         cat(bytes, " more bytes are needed, ", used_, " of max_bytes = ", limit_, " are in use"),
-         "raise max_bytes, use smaller inputs or fewer threads");
-  used_ += bytes;
-}
-
-void SessionMemory::growDevice(Area &area, uint64_t bytes, const char *what) {
-  if (bytes <= area.bytes && area.address)
-    return;
-  releaseDevice(area);
-  reserve(bytes, what);
-  area.bytes = bytes;
-  adze_status_t status = context_.driver().allocate(context_.device(), bytes, &area.address);
-  if (status != ADZE_OK) {
-    used_ -= bytes;
-    area = {};
-    context_.check(status, "out of memory", what);
-  }
-}
-
-void SessionMemory::growHost(Area &area, uint64_t bytes, const char *what) {
-  if (bytes <= area.bytes && area.address)
-    return;
-  releaseHost(area);
-  reserve(bytes, what);
-  void *memory = hostAllocate(context_.options(), bytes);
-  if (!memory) {
-    used_ -= bytes;
-    fail(ADZE_RESOURCE, "out of memory", what, cat("an allocation of ", bytes, " bytes was refused"),
-         "use smaller inputs or free memory");
-  }
-  area = {reinterpret_cast<uintptr_t>(memory), bytes};
-}
-
-void SessionMemory::releaseDevice(Area &area) {
-  if (area.address) {
-    context_.driver().release(context_.device(), area.address, area.bytes);
-    used_ -= area.bytes;
-  }
-  area = {};
-}
-
-void SessionMemory::releaseHost(Area &area) {
-  if (area.address) {
-    hostRelease(context_.options(), reinterpret_cast<void *>(uintptr_t(area.address)), area.bytes);
-    used_ -= area.bytes;
-  }
-  area = {};
-}
 
 // --- set-up of a run ---
 
 Executor::Executor(const DeviceContext &context, SessionMemory &memory)
     : context_(context), program_(context.program()), memory_(memory), symbols_(context.program().table),
-      deviceInputs_(context.package().inputs.size()), deviceOutputs_(context.package().outputs.size()),
-      recipes_(context.program().recipes.size(), nullptr) {
+      replays_(context), deviceInputs_(context.package().inputs.size()),
+      deviceOutputs_(context.package().outputs.size()), descriptors_(context) {
   uint64_t scratch;
   if (__builtin_mul_overflow(context.maxScratch(), uint64_t(std::max(context.info().num_units, 1)), &scratch))
     bad("the kernels' scratch memory has no valid size");
@@ -87,6 +37,7 @@ Executor::Executor(const DeviceContext &context, SessionMemory &memory)
 }
 
 Executor::~Executor() {
+  drain(nullptr);
   memory_.releaseDevice(arena_);
   for (SessionMemory::Area &area : deviceInputs_)
     memory_.releaseDevice(area);
@@ -95,20 +46,42 @@ Executor::~Executor() {
   context_.driver().queue_destroy(context_.device(), ownQueue_);
 }
 
-void Executor::run(const adze_tensor_t *inputs, const adze_tensor_t *outputs, const uint64_t *outputBytes,
-                   adze_queue_t *queue, const std::atomic<bool> &cancel, bool profile) {
+void Executor::run(const RunTensors &tensors, const adze_tensor_t *steering, adze_queue_t *queue,
+                   const std::atomic<bool> &cancel, bool profile) {
   queue_ = queue ? queue : ownQueue_;
   cancel_ = &cancel;
   profile_ = profile;
   events_.clear();
-  start_ = Clock::now();
-  symbols_.bind(context_.package(), inputs);
+  timer_.start(context_, profile, queue_);
+  symbols_.bind(context_.package(), steering);
   runChecks();
-  placeBuffers(inputs, outputs, outputBytes);
-  runBlock(0);
-  if (!context_.hostMemory())
-    readOutputs(outputs, outputBytes);
+  placeBuffers(tensors);
+  for (const Transfer &transfer : uploads_)
+    copy(transfer, "cannot copy an input");
+  runProgram();
+  for (const Transfer &transfer : downloads_)
+    copy(transfer, "cannot copy an output");
   synchronize();
+  timer_.finish(events_);
+}
+
+void Executor::drain(adze_queue_t *queue) noexcept {
+  if (queue)
+    context_.driver().synchronize(queue);
+  if (!context_.hostMemory())
+    context_.driver().synchronize(ownQueue_);
+}
+
+void Executor::download(adze_queue_t *queue, void *to, const void *from, uint64_t bytes) {
+  queue_ = queue ? queue : ownQueue_;
+  copy({reinterpret_cast<uintptr_t>(to), reinterpret_cast<uintptr_t>(from), bytes, kDeviceToHost},
+       "cannot read an input that steers a shape");
+  synchronize();
+}
+
+void Executor::copy(const Transfer &transfer, const char *what) {
+  context_.check(context_.driver().copy(queue_, transfer.to, transfer.from, transfer.bytes, transfer.kind), what,
+                 "the device");
 }
 
 /// Those that rest on symbols of the data run after the host operations that define them.
@@ -122,29 +95,49 @@ void Executor::runChecks() {
   }
 }
 
-adze_address_t Executor::placeHostTensor(const adze_tensor_t &tensor, uint64_t bytes, SessionMemory::Area &area,
-                                         bool upload) {
+/// Where the program finds an input: the caller's memory if the device can use it, else an area that it is copied to.
+adze_address_t Executor::placeInput(const adze_tensor_t &tensor, uint64_t bytes, bool onDevice,
+                                    SessionMemory::Area &area) {
+  auto given = reinterpret_cast<uintptr_t>(tensor.data);
   if (context_.hostMemory())
     return reinterpret_cast<uintptr_t>(tensor.data ? tensor.data : emptyTensor);
-  memory_.growDevice(area, bytes, "an input or output on the device");
-  if (upload && bytes)
-    context_.check(
-        context_.driver().copy(queue_, area.address, reinterpret_cast<uintptr_t>(tensor.data), bytes, kHostToDevice),
-        "cannot copy an input", "the device");
+  if (onDevice && given && given % kDeviceAlignment == 0)
+    return given;
+  memory_.growDevice(area, bytes, "an input on the device");
+  if (bytes)
+    uploads_.push_back({area.address, given, bytes, onDevice ? kDeviceToDevice : kHostToDevice});
   return area.address;
 }
 
-void Executor::placeBuffers(const adze_tensor_t *inputs, const adze_tensor_t *outputs, const uint64_t *outputBytes) {
+adze_address_t Executor::placeOutput(const adze_tensor_t &tensor, uint64_t bytes, bool onDevice,
+                                     SessionMemory::Area &area) {
+  auto given = reinterpret_cast<uintptr_t>(tensor.data);
+  if (context_.hostMemory())
+    return reinterpret_cast<uintptr_t>(tensor.data ? tensor.data : emptyTensor);
+  if (onDevice && given && given % kDeviceAlignment == 0)
+    return given;
+  memory_.growDevice(area, bytes, "an output on the device");
+  if (bytes && given)
+    downloads_.push_back({given, area.address, bytes, onDevice ? kDeviceToDevice : kDeviceToHost});
+  return area.address;
+}
+
+void Executor::placeBuffers(const RunTensors &tensors) {
   const Package &package = context_.package();
   arenaBytes_ = size(program_.arenaBytes, "the arena");
   memory_.growDevice(arena_, arenaBytes_, "the arena for intermediate tensors");
+  uploads_.clear();
+  downloads_.clear();
   std::vector<Place> in, out;
   for (size_t i = 0; i < package.inputs.size(); ++i) {
-    uint64_t bytes = tensorBytes(package.inputs[i].dtype, inputs[i].dims, package.inputs[i].dims.size(), "an input");
-    in.push_back({placeHostTensor(inputs[i], bytes, deviceInputs_[i], true), bytes});
+    const adze_tensor_t &tensor = tensors.inputs[i];
+    uint64_t bytes = tensorBytes(package.inputs[i].dtype, tensor.dims, package.inputs[i].dims.size(), "an input");
+    in.push_back({placeInput(tensor, bytes, tensors.inputOnDevice[i], deviceInputs_[i]), bytes});
   }
   for (size_t i = 0; i < package.outputs.size(); ++i)
-    out.push_back({placeHostTensor(outputs[i], outputBytes[i], deviceOutputs_[i], false), outputBytes[i]});
+    out.push_back(
+        {placeOutput(tensors.outputs[i], tensors.outputBytes[i], tensors.outputOnDevice[i], deviceOutputs_[i]),
+         tensors.outputBytes[i]});
 
   places_.resize(program_.buffers.size());
   for (size_t i = 0; i < places_.size(); ++i) {
@@ -176,34 +169,65 @@ void Executor::placeBuffers(const adze_tensor_t *inputs, const adze_tensor_t *ou
   }
 }
 
-void Executor::readOutputs(const adze_tensor_t *outputs, const uint64_t *outputBytes) {
-  for (size_t i = 0; i < deviceOutputs_.size(); ++i)
-    if (outputBytes[i])
-      context_.check(context_.driver().copy(queue_, reinterpret_cast<uintptr_t>(outputs[i].data),
-                                            deviceOutputs_[i].address, outputBytes[i], kDeviceToHost),
-                     "cannot copy an output", "the device");
+// --- commands ---
+
+/// The same request a second time is recorded, and replayed from then on.
+void Executor::runProgram() {
+  if (profile_ || !replays_.enabled()) {
+    runBlock(0);
+    return;
+  }
+  replayKey_.clear();
+  for (uint32_t symbol = 0; symbol < program_.table.symbols.size(); ++symbol)
+    replayKey_.push_back(symbols_.symbolValue(symbol));
+  for (const Place &place : places_) {
+    replayKey_.push_back(static_cast<int64_t>(place.address));
+    replayKey_.push_back(static_cast<int64_t>(place.size));
+  }
+  bool known = false;
+  ReplayCache::Entry &entry = replays_.find(replayKey_, known);
+  if (!known || !record(entry)) {
+    runBlock(0);
+    return;
+  }
+  checkCancel();
+  context_.check(context_.driver().replay(queue_, entry.capture), "a recorded run failed", "the device");
 }
 
-// --- commands ---
+/// False if there is no recording and none can be made.
+bool Executor::record(ReplayCache::Entry &entry) {
+  if (entry.capture)
+    return true;
+  const adze_driver_t &driver = context_.driver();
+  adze_queue_t *queue = std::exchange(queue_, ownQueue_); // the caller's may be in the middle of something else
+  bool ok = driver.capture(ownQueue_, 1, nullptr) == ADZE_OK;
+  if (ok) {
+    adze_status_t failed = ADZE_OK;
+    try {
+      runBlock(0);
+    } catch (const Error &error) {
+      failed = error.status;
+    }
+    ok = driver.capture(ownQueue_, 0, failed == ADZE_OK ? &entry.capture : nullptr) == ADZE_OK && failed == ADZE_OK;
+  }
+  queue_ = queue;
+  checkCancel();
+  if (!ok)
+    replays_.disable(); // entry is gone
+  return ok;
+}
 
 void Executor::runBlock(size_t block) {
   for (const Command &command : program_.blocks[block]) {
     checkCancel();
-    if (!profile_) {
-      runCommand(command);
-      continue;
-    }
-    auto nanoseconds = [this] {
-      return uint64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_).count());
-    };
     // Control flow counts through the commands inside it.
-    bool nested = std::holds_alternative<IfCommand>(command) || std::holds_alternative<LoopCommand>(command);
-    uint64_t begin = nanoseconds();
+    bool timed =
+        profile_ && !std::holds_alternative<IfCommand>(command) && !std::holds_alternative<LoopCommand>(command);
+    if (timed)
+      timer_.begin();
     runCommand(command);
-    if (nested)
-      continue;
-    synchronize();
-    events_.push_back({commandName(command), commandNodes(command), begin, nanoseconds()});
+    if (timed)
+      timer_.end(commandName(command), commandNodes(command), events_);
   }
 }
 
@@ -234,28 +258,56 @@ void Executor::run(const DispatchCommand &command) {
   for (uint32_t expr : command.scalars)
     launchScalars_.push_back(known(expr));
   launchDescriptors_.clear();
-  for (uint32_t recipe : command.descriptors) {
-    const adze_driver_t &driver = context_.driver();
-    if (!driver.build_descriptor)
-      bad(cat("kernel '", kernel.symbol, "' needs descriptors, which the driver cannot build"));
-    const std::vector<int64_t> &words = program_.recipes[recipe];
-    if (!recipes_[recipe])
-      context_.check(driver.build_descriptor(context_.device(), words.data(), words.size(), &recipes_[recipe]),
-                     "cannot build a descriptor", kernel.nodes);
-    launchDescriptors_.push_back(recipes_[recipe]);
-  }
+  descriptors_.trim();
+  for (uint32_t recipe : command.descriptors)
+    launchDescriptors_.push_back(descriptors_.get(program_.recipes[recipe], kernel));
   launch.image = context_.code();
   launch.symbol = kernel.symbol.c_str();
+  std::copy(kernel.block, kernel.block + 3, launch.block);
+  launch.shared_bytes = kernel.scratch;
+  launch.nodes = kernel.nodes.c_str();
+  if (!context_.hostMemory())
+    for (const Variant &variant : kernel.variants)
+      if (useVariant(variant, kernel, programs, launch))
+        break;
   launch.num_buffers = uint32_t(launchBuffers_.size());
   launch.num_scalars = uint32_t(launchScalars_.size());
   launch.num_descriptors = uint32_t(launchDescriptors_.size());
   launch.buffers = launchBuffers_.data();
   launch.scalars = launchScalars_.data();
   launch.descriptors = launchDescriptors_.data();
-  std::copy(kernel.block, kernel.block + 3, launch.block);
-  launch.shared_bytes = kernel.scratch;
-  launch.nodes = kernel.nodes.c_str();
   context_.check(context_.driver().launch(queue_, &launch), "a kernel failed", kernel.nodes);
+}
+
+/// Changes the launch to that of the variant if its facts hold.
+bool Executor::useVariant(const Variant &variant, const Kernel &kernel, int64_t programs, adze_launch_t &launch) {
+  std::vector<int64_t> &values = launchValues_;
+  values.clear();
+  if (!evaluate(variant.facts, launchBuffers_, launchScalars_, values) ||
+      std::find(values.begin(), values.end(), 0) != values.end())
+    return false;
+  std::vector<void *> built;
+  for (const LaunchCode &descriptor : variant.descriptors) {
+    values.clear();
+    if (!evaluate(descriptor, launchBuffers_, launchScalars_, values))
+      return false;
+    built.push_back(descriptors_.get(values, kernel));
+  }
+  launchDescriptors_.insert(launchDescriptors_.end(), built.begin(), built.end());
+  launch.symbol = variant.symbol.c_str();
+  std::copy(variant.block, variant.block + 3, launch.block);
+  launch.shared_bytes = variant.scratch;
+  int64_t cluster = std::max<int64_t>(variant.cluster, 1);
+  if (variant.persistent || cluster > 1) {
+    int64_t blocks = (programs + cluster - 1) / cluster * cluster; // a grid holds whole clusters
+    if (variant.persistent) {
+      int64_t room = int64_t(variant.persistent) * std::max(context_.info().num_units, 1) / cluster * cluster;
+      blocks = std::min(blocks, std::max(room, cluster));
+    }
+    launch.grid[0] = blocks;
+    launch.grid[1] = launch.grid[2] = 1;
+  }
+  return true;
 }
 
 void Executor::run(const CopyCommand &command) {
@@ -284,7 +336,25 @@ void Executor::run(const StoreCommand &command) {
     if (int64_t value = known(command.exprs[i]); !storeInteger(values.data(), command.dtype, i, value))
       fail(ADZE_BAD_INPUT, "a size does not fit its type", "a shape computed at launch",
            cat(value, " is not a value of ", dtypeName(command.dtype)), "use smaller inputs");
-  write(command.to, values.data(), values.size());
+  if (context_.hostMemory() || values.size() > kMaxFilledStore)
+    write(command.to, values.data(), values.size());
+  else
+    fillWith(command.to, values.data(), values.size());
+}
+
+/// Writes a few bytes without host memory that would have to stay: 8 at a time, as patterns.
+void Executor::fillWith(uint32_t buffer, const unsigned char *data, uint64_t bytes) {
+  within(buffer, bytes, "a store");
+  for (uint64_t at = 0; at < bytes;) {
+    uint64_t width = 8;
+    while (width > bytes - at)
+      width /= 2;
+    uint64_t pattern = 0;
+    std::memcpy(&pattern, data + at, width); // little-endian
+    context_.check(context_.driver().fill(queue_, places_[buffer].address + at, pattern, uint32_t(width), width),
+                   "a store failed", "the device");
+    at += width;
+  }
 }
 
 void Executor::run(const HostCommand &command) {

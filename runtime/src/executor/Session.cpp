@@ -47,9 +47,10 @@ void Session::end() {
   changed_.notify_all();
 }
 
-void Session::run(const Request &request) {
+void Session::run(Request request, void *nativeQueue) {
   begin();
   try {
+    request.queue = wrapQueue(nativeQueue);
     execute(request);
   } catch (...) {
     end();
@@ -72,29 +73,82 @@ void Session::outputShapes(const adze_tensor_t *inputs, size_t numInputs, adze_t
 
 void Session::execute(const Request &request) {
   const Package &package = context_->package();
+  checkInputs(package, request.inputs, request.numInputs);
+  readLocations(request);
   Evaluator symbols(package.table);
-  bindInputs(package, request.inputs, request.numInputs, symbols);
-  checkInputData(package, request.inputs);
-  bindOutputs(request, symbols);
   try {
-    executor_.run(request.inputs, boundOutputs_.data(), outputBytes_.data(), request.queue, cancel_, profiling_);
+    const adze_tensor_t *inputs = steeringInputs(request);
+    bindInputs(package, inputs, request.numInputs, symbols);
+    checkInputData(package, request.inputs);
+    bindOutputs(request, symbols);
+    RunTensors tensors{request.inputs, boundOutputs_.data(), outputBytes_.data(), inputOnDevice_.data(),
+                       outputOnDevice_.data()};
+    executor_.run(tensors, inputs, request.queue, cancel_, profiling_);
   } catch (...) {
-    // Nothing may touch the caller's buffers after this returns.
-    if (request.queue)
-      context_->driver().synchronize(request.queue);
+    // Nothing may touch the caller's buffers, or what the next run frees, after this returns.
+    executor_.drain(request.queue);
     throw;
   }
   takeDataSymbols(package, context_->program(), executor_.symbols(), symbols);
   for (size_t i = 0; i < request.numOutputs; ++i) {
     adze_tensor_t &out = request.outputs[i];
-    out.data = boundOutputs_[i].data;
+    bool own = ownsOutput(i);
+    out.data = own && outputOnDevice_[i] ? reinterpret_cast<void *>(uintptr_t(executor_.outputAddress(i)))
+                                         : boundOutputs_[i].data;
     uint64_t bytes = outputShape(package, symbols, i, out);
     if (std::find(out.dims, out.dims + out.rank, -1) != out.dims + out.rank)
       fail(ADZE_BAD_PACKAGE, "the package's program is not consistent", cat("output '", package.outputs[i].name, "'"),
            "the run did not determine its shape", "compile the package again and report this");
-    if (out.data == reinterpret_cast<void *>(uintptr_t(outputAreas_[i].address)))
+    if (own)
       out.size_bytes = bytes;
   }
+}
+
+/// Where the tensors are; on a device that uses host memory it makes no difference.
+void Session::readLocations(const Request &request) {
+  auto read = [this](const uint8_t *locations, size_t count, const char *what, std::vector<uint8_t> &onDevice) {
+    onDevice.assign(count, 0);
+    for (size_t i = 0; locations && i < count; ++i) {
+      if (locations[i] > ADZE_IN_DEVICE_MEMORY)
+        fail(ADZE_INVALID_ARGUMENT, "unknown location of a tensor", cat(what, " ", i),
+             cat("its location is ", unsigned(locations[i])), "use ADZE_IN_HOST_MEMORY or ADZE_IN_DEVICE_MEMORY");
+      onDevice[i] = locations[i] == ADZE_IN_DEVICE_MEMORY && !context_->hostMemory();
+    }
+  };
+  read(request.inputLocations, request.numInputs, "input", inputOnDevice_);
+  read(request.outputLocations, request.numOutputs, "output", outputOnDevice_);
+}
+
+/// The inputs, with host copies of those on the device whose values steer shapes.
+const adze_tensor_t *Session::steeringInputs(const Request &request) {
+  steeringData_.clear();
+  bool any = false;
+  for (const SymbolTable *table : {&context_->package().table, &context_->program().table})
+    for (const Symbol &symbol : table->symbols) {
+      if (symbol.kind != SymbolKind::inputValue || !inputOnDevice_[symbol.input])
+        continue;
+      if (!any) {
+        checkInputData(context_->package(), request.inputs);
+        steering_.assign(request.inputs, request.inputs + request.numInputs);
+      }
+      any = true;
+      adze_tensor_t &input = steering_[symbol.input];
+      const adze_tensor_t &given = request.inputs[symbol.input];
+      if (input.data != given.data)
+        continue; // copied already
+      uint64_t bytes = tensorBytes(given.dtype, given.dims, size_t(given.rank), "an input that steers a shape");
+      if (!bytes)
+        continue;
+      steeringData_.emplace_back(bytes);
+      executor_.download(request.queue, steeringData_.back().data(), given.data, bytes);
+      input.data = steeringData_.back().data();
+    }
+  return any ? steering_.data() : request.inputs;
+}
+
+bool Session::ownsOutput(size_t index) const {
+  const void *data = boundOutputs_[index].data;
+  return outputOnDevice_[index] ? !data : data == reinterpret_cast<void *>(uintptr_t(outputAreas_[index].address));
 }
 
 void Session::bindOutputs(const Request &request, const Evaluator &symbols) {
@@ -111,7 +165,12 @@ void Session::bindOutputs(const Request &request, const Evaluator &symbols) {
     outputBytes_[i] = outputShape(package, symbols, i, out);
     std::string where = cat("output ", i, " '", def.name, "'");
     // An output of an earlier run that comes back is still the session's.
-    if (!out.data || out.data == reinterpret_cast<void *>(uintptr_t(outputAreas_[i].address))) {
+    if (outputOnDevice_[i]) {
+      if (out.data == reinterpret_cast<void *>(uintptr_t(executor_.outputAddress(i))))
+        out.data = nullptr;
+      if (!out.data)
+        continue;
+    } else if (!out.data || out.data == reinterpret_cast<void *>(uintptr_t(outputAreas_[i].address))) {
       memory_.growHost(outputAreas_[i], outputBytes_[i], "an output that the session allocates");
       out.data = reinterpret_cast<void *>(uintptr_t(outputAreas_[i].address));
       continue;
@@ -132,7 +191,7 @@ void Session::bindOutputs(const Request &request, const Evaluator &symbols) {
 void Session::checkOverlap(const Request &request) const {
   auto overlap = [](const void *a, uint64_t aBytes, const void *b, uint64_t bBytes) {
     auto x = reinterpret_cast<uintptr_t>(a), y = reinterpret_cast<uintptr_t>(b);
-    return aBytes && bBytes && x < y + bBytes && y < x + aBytes;
+    return a && b && aBytes && bBytes && x < y + bBytes && y < x + aBytes;
   };
   const Package &package = context_->package();
   for (size_t i = 0; i < boundOutputs_.size(); ++i) {
@@ -153,27 +212,32 @@ void Session::checkOverlap(const Request &request) const {
   }
 }
 
+/// The driver's queue for the caller's stream; the last one is kept, for it comes again.
+adze_queue_t *Session::wrapQueue(void *nativeQueue) {
+  if (!nativeQueue)
+    return nullptr;
+  const adze_driver_t &driver = context_->driver();
+  if (!driver.wrap_queue)
+    fail(ADZE_INVALID_ARGUMENT, "the device takes no queue", "the queue of a run",
+         "this device's driver has no native queues", "pass queue = null");
+  if (wrappedNative_ != nativeQueue) {
+    if (wrapped_)
+      driver.queue_destroy(context_->device(), wrapped_);
+    wrapped_ = nullptr;
+    wrappedNative_ = nullptr;
+    context_->check(driver.wrap_queue(context_->device(), nativeQueue, &wrapped_), "cannot use the queue",
+                    "the queue of a run");
+    wrappedNative_ = nativeQueue;
+  }
+  return wrapped_;
+}
+
 // --- asynchronous runs ---
 
 void Session::runAsync(Request request, void *nativeQueue) {
   begin();
   try {
-    if (nativeQueue) {
-      const adze_driver_t &driver = context_->driver();
-      if (!driver.wrap_queue)
-        fail(ADZE_INVALID_ARGUMENT, "the device takes no queue", "the queue of adze_session_run_async",
-             "this device's driver has no native queues", "pass queue = null");
-      if (wrappedNative_ != nativeQueue) {
-        if (wrapped_)
-          driver.queue_destroy(context_->device(), wrapped_);
-        wrapped_ = nullptr;
-        wrappedNative_ = nullptr;
-        context_->check(driver.wrap_queue(context_->device(), nativeQueue, &wrapped_), "cannot use the queue",
-                        "the queue of adze_session_run_async");
-        wrappedNative_ = nativeQueue;
-      }
-      request.queue = wrapped_;
-    }
+    request.queue = wrapQueue(nativeQueue);
     std::lock_guard<std::mutex> lock(mutex_);
     if (!worker_.joinable())
       worker_ = std::thread(&Session::work, this);

@@ -23,13 +23,15 @@ public:
     size_t numInputs;
     adze_tensor_t *outputs;
     size_t numOutputs;
+    const uint8_t *inputLocations, *outputLocations; // adze_location_t; null: all in host memory
     adze_queue_t *queue;
     void (*done)(void *user, adze_status_t status, const char *message);
     void *user;
   };
 
   void outputShapes(const adze_tensor_t *inputs, size_t numInputs, adze_tensor_t *outputs, size_t numOutputs) const;
-  void run(const Request &request);
+  /// nativeQueue: the caller's stream, or null.
+  void run(Request request, void *nativeQueue);
   void runAsync(Request request, void *nativeQueue);
   /// Waits for the asynchronous run, its callback included, and throws its error.
   void wait();
@@ -43,7 +45,11 @@ private:
   void begin();
   void end();
   void execute(const Request &request);
+  void readLocations(const Request &request);
+  adze_queue_t *wrapQueue(void *nativeQueue);
+  const adze_tensor_t *steeringInputs(const Request &request);
   void bindOutputs(const Request &request, const Evaluator &symbols);
+  bool ownsOutput(size_t index) const;
   void checkOverlap(const Request &request) const;
   void work();
 
@@ -52,6 +58,9 @@ private:
   std::vector<SessionMemory::Area> outputAreas_;
   std::vector<uint64_t> outputBytes_;
   std::vector<adze_tensor_t> boundOutputs_;
+  std::vector<uint8_t> inputOnDevice_, outputOnDevice_; // where the device has memory of its own
+  std::vector<adze_tensor_t> steering_;                 // the inputs, with host copies of those that steer shapes
+  std::vector<std::vector<unsigned char>> steeringData_;
   Executor executor_;
 
   mutable std::mutex mutex_;

@@ -11,6 +11,9 @@ namespace adze::rt {
 
 namespace {
 constexpr unsigned kMaxNesting = 64; // If and Loop inside each other
+constexpr uint64_t kMaxScratch = uint64_t(1) << 40;
+constexpr int64_t kMaxArguments = 1 << 20;
+constexpr uint32_t kMaxCluster = 1024, kMaxPersistent = 1024;
 } // namespace
 
 void Decoder::decodeProgram(const fb::Program &program, Program &out) {
@@ -70,17 +73,77 @@ void Decoder::decodeImage(const fb::Image &image, Image &out) {
   out.arch = text(image.arch());
   out.section = index(image.section(), reader_.sections().size(), "section");
   require(reader_.sections()[out.section].kind == format::SectionKind::code, "an image names a section without code");
-  each(image.kernels(), "kernels", [&](const fb::Kernel &kernel, size_t) {
-    Kernel def{text(kernel.symbol()), text(kernel.key()), text(kernel.nodes()), kernel.scratch(), {0, 0, 0}};
-    require(!def.symbol.empty(), "a kernel has no symbol");
-    require(def.scratch <= uint64_t(1) << 40, "a kernel asks for more than 1 TiB of scratch");
-    if (kernel.block()) {
-      require(kernel.block()->size() <= 3, "a block has more than 3 dimensions");
-      for (uint32_t i = 0; i < 3; ++i)
-        def.block[i] = i < kernel.block()->size() ? kernel.block()->Get(i) : 1;
+  each(image.kernels(), "kernels",
+       [&](const fb::Kernel &kernel, size_t) { decodeKernel(kernel, out.kernels.emplace_back()); });
+}
+
+void Decoder::decodeKernel(const fb::Kernel &kernel, Kernel &out) {
+  out = {text(kernel.symbol()), text(kernel.key()), text(kernel.nodes()), kernel.scratch(), {0, 0, 0}, {}};
+  require(!out.symbol.empty(), "a kernel has no symbol");
+  require(out.scratch <= kMaxScratch, "a kernel asks for more than 1 TiB of scratch");
+  decodeBlock(kernel.block(), out.block);
+  each(kernel.variants(), "variants",
+       [&](const fb::Variant &variant, size_t) { decodeVariant(variant, out.variants.emplace_back()); });
+}
+
+void Decoder::decodeBlock(const flatbuffers::Vector<uint32_t> *block, int64_t (&out)[3]) {
+  if (!block)
+    return;
+  require(block->size() <= 3, "a block has more than 3 dimensions");
+  for (uint32_t i = 0; i < 3; ++i)
+    out[i] = i < block->size() ? block->Get(i) : 1;
+}
+
+void Decoder::decodeVariant(const fb::Variant &variant, Variant &out) {
+  out = {text(variant.symbol()), variant.scratch(), {0, 0, 0}, decodeLaunchCode(variant.facts()), {},
+         variant.persistent(),   variant.cluster()};
+  require(!out.symbol.empty(), "a variant has no symbol");
+  require(out.scratch <= kMaxScratch, "a variant asks for more than 1 TiB of scratch");
+  require(out.cluster <= kMaxCluster && out.persistent <= kMaxPersistent, "a variant has an impossible grid");
+  decodeBlock(variant.block(), out.block);
+  each(variant.descriptors(), "descriptors",
+       [&](const fb::Recipe &recipe, size_t) { out.descriptors.push_back(decodeLaunchCode(recipe.words())); });
+}
+
+LaunchCode Decoder::decodeLaunchCode(const flatbuffers::Vector<int64_t> *list) {
+  std::vector<int64_t> words = numbers(list);
+  require(words.size() % 2 == 0, "launch code is a list of pairs");
+  LaunchCode out;
+  size_t depth = 0;
+  for (size_t i = 0; i < words.size(); i += 2) {
+    LaunchCode::Step step{words[i], words[i + 1]};
+    require(step.op >= 0 && step.op <= LaunchCode::kAddress, "launch code has an unknown operation");
+    size_t taken = 2;
+    if (step.op == LaunchCode::kAddress || step.op == int64_t(ExprOp::symbol)) {
+      require(step.operand >= 0 && step.operand < kMaxArguments, "launch code names an impossible argument");
+      size_t &needed = step.op == LaunchCode::kAddress ? out.numBuffers : out.numScalars;
+      needed = std::max(needed, size_t(step.operand) + 1);
+      taken = 0;
+    } else if (step.op == int64_t(ExprOp::constant)) {
+      taken = 0;
+    } else if (step.op == int64_t(ExprOp::select)) {
+      taken = 3;
     }
-    out.kernels.push_back(std::move(def));
-  });
+    require(taken <= depth, "launch code takes from an empty stack");
+    depth = depth - taken + 1;
+    require(depth <= LaunchCode::kMaxStack, "launch code needs more than 64 stack entries");
+    out.steps.push_back(step);
+  }
+  return out;
+}
+
+/// The launch code of variants reads arguments of the launch: each dispatch must have them.
+void Decoder::checkVariants(const DispatchCommand &dispatch, const Program &program) {
+  auto check = [&](const LaunchCode &code) {
+    require(code.numBuffers <= dispatch.buffers.size() && code.numScalars <= dispatch.scalars.size(),
+            "launch code names an argument that the dispatch does not have");
+  };
+  for (const Image &image : program.images)
+    for (const Variant &variant : image.kernels[dispatch.kernel].variants) {
+      check(variant.facts);
+      for (const LaunchCode &descriptor : variant.descriptors)
+        check(descriptor);
+    }
 }
 
 /// Images are alternatives: commands name kernels by position, so each image must have them all.
@@ -156,6 +219,7 @@ DispatchCommand Decoder::decodeDispatch(const fb::Dispatch &dispatch, const Prog
   out.grid = indices(dispatch.grid(), numExprs, "expression");
   require(!out.grid.empty() && out.grid.size() <= 3, "a grid has 1 to 3 dimensions");
   out.descriptors = indices(dispatch.descriptors(), program.recipes.size(), "recipe");
+  checkVariants(out, program);
   return out;
 }
 

@@ -69,6 +69,11 @@ private:
   void describeTensor(TensorDef &tensor, const std::vector<Interval> &ranges);
   void decodeProgram(const fb::Program &program, Program &out);
   void decodeBuffer(const fb::Buffer &buffer, const Program &program, Buffer &out);
+  void decodeKernel(const fb::Kernel &kernel, Kernel &out);
+  void decodeVariant(const fb::Variant &variant, Variant &out);
+  LaunchCode decodeLaunchCode(const flatbuffers::Vector<int64_t> *words);
+  void decodeBlock(const flatbuffers::Vector<uint32_t> *block, int64_t (&out)[3]);
+  void checkVariants(const DispatchCommand &dispatch, const Program &program);
   void decodeImage(const fb::Image &image, Image &out);
   void checkImages(const Program &program);
   Command decodeCommand(const fb::Command &command, const Program &program, size_t block, size_t numBlocks);

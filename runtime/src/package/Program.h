@@ -84,10 +84,33 @@ struct Buffer {
   uint64_t weightOffset;
 };
 
+/// Numbers computed from the arguments of one launch (docs/package-format.md, "Launch code"). Decoded code never takes
+/// from an empty stack and never needs more than kMaxStack entries.
+struct LaunchCode {
+  static constexpr size_t kMaxStack = 64;
+  static constexpr int64_t kAddress = 16; // the operation behind those of ExprOp
+  struct Step {
+    int64_t op, operand;
+  };
+  std::vector<Step> steps;
+  size_t numBuffers = 0, numScalars = 0; // that a launch must have at least
+};
+
+/// A faster form of a kernel; the first whose facts hold is launched.
+struct Variant {
+  std::string symbol;
+  uint64_t scratch;
+  int64_t block[3];
+  LaunchCode facts;
+  std::vector<LaunchCode> descriptors;
+  uint32_t persistent, cluster;
+};
+
 struct Kernel {
   std::string symbol, key, nodes;
   uint64_t scratch;
   int64_t block[3];
+  std::vector<Variant> variants;
 };
 
 struct Image {
