@@ -1,6 +1,7 @@
 // Compiles and runs many small models in a few processes.
 //
-// usage: adze_conformance LIST RESULTS.json [--jobs=N] [--timeout=S] [--opt=0..3] [--target=LIST] [--no-fuse]
+// usage: adze_conformance LIST RESULTS.json [--jobs=N] [--timeout=S] [--opt=0..3] [--target=LIST] [--device=NAME]
+//        [--no-fuse]
 //
 // LIST names a directory a line. Each holds model.onnx and test_data_set_K/input_J.pb; the outputs go beside them as
 // got_J.npy. RESULTS maps every directory to {"status": "ok" | "refused" | "error" | "crash" | "timeout", "exit",
@@ -8,7 +9,7 @@
 #include "adze/adze.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/tensorio/TensorIO.h"
-#include "targets/cpu/CpuTarget.h"
+#include "targets/AllTargets.h"
 #include "test/support/ForkPool.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -21,6 +22,7 @@ using llvm::json::Object;
 namespace {
 struct Settings {
   CompileOptions compile;
+  std::string device = "cpu";
   test::PoolOptions pool;
 };
 
@@ -82,12 +84,13 @@ std::optional<Object> runSet(adze_session_t *session, size_t numOutputs, const s
   return std::nullopt;
 }
 
-std::optional<Object> runPackage(const std::string &folder, const std::string &file) {
+std::optional<Object> runPackage(const std::string &folder, const std::string &file, const std::string &device) {
   adze_package_t *package = nullptr;
   adze_session_t *session = nullptr;
   adze_options_t options{};
   options.struct_size = sizeof options;
   options.num_threads = 1;
+  options.device = device.c_str();
   std::optional<Object> problem;
   adze_status_t status = adze_package_open(file.c_str(), &package);
   if (status == ADZE_OK)
@@ -107,17 +110,16 @@ std::optional<Object> runPackage(const std::string &folder, const std::string &f
   return problem;
 }
 
-std::string runOne(const std::string &folder, const CompileOptions &options) {
-  TargetRegistry targets;
-  targets.add(createCpuTarget());
+std::string runOne(const std::string &folder, const Settings &settings) {
+  TargetRegistry targets = allTargets();
   ErrorSink errors;
   CompileReport report;
   std::string file = folder + "/model.adze";
   std::optional<Object> problem;
-  if (!compileModel(folder + "/model.onnx", file, targets, options, report, errors))
+  if (!compileModel(folder + "/model.onnx", file, targets, settings.compile, report, errors))
     problem = fromErrors(errors);
   else
-    problem = runPackage(folder, file);
+    problem = runPackage(folder, file, settings.device);
   llvm::sys::fs::remove(file);
   Object result = problem ? std::move(*problem) : Object{{"status", "ok"}, {"exit", 0}};
   return llvm::formatv("{0}", llvm::json::Value(std::move(result))).str();
@@ -168,6 +170,10 @@ bool readSettings(int argc, char **argv, Settings &settings) {
       settings.compile.targets = {arg.str()};
       continue;
     }
+    if (arg.consume_front("--device=")) {
+      settings.device = arg.str();
+      continue;
+    }
     if (arg == "--no-fuse") {
       settings.compile.fuse = false;
       continue;
@@ -182,7 +188,7 @@ int main(int argc, char **argv) {
   Settings settings;
   if (argc < 3 || !readSettings(argc, argv, settings)) {
     llvm::errs() << "usage: adze_conformance LIST RESULTS.json [--jobs=N] [--timeout=S] [--opt=N] [--target=LIST] "
-                    "[--no-fuse]\n";
+                    "[--device=NAME] [--no-fuse]\n";
     return 2;
   }
   std::vector<std::string> folders = readList(argv[1]);
@@ -192,7 +198,7 @@ int main(int argc, char **argv) {
       llvm::errs() << finished << "/" << folders.size() << "\n";
   };
   std::vector<test::JobResult> results =
-      runForked(folders.size(), [&](size_t i) { return runOne(folders[i], settings.compile); }, settings.pool, done);
+      runForked(folders.size(), [&](size_t i) { return runOne(folders[i], settings); }, settings.pool, done);
   Object all;
   for (auto [folder, result] : llvm::zip(folders, results))
     all[folder] = toObject(result);

@@ -2,7 +2,8 @@
 """Holds adze to ONNX's node tests: generates them, compiles and runs all, judges the numbers, compares with the list of
 expected refusals.
 
-usage: run.py --runner=FILE --work=DIR --expected=FILE [--results=DIR] [--jobs=N] [--only=REGEX] [--update] [runner flags]
+usage: run.py --runner=FILE --work=DIR --expected=FILE [--results=DIR] [--jobs=N] [--only=REGEX] [--sample] [--update]
+              [--title=TEXT] [runner flags]
 
 Fails on a wrong answer, a crash, a timeout or any exit status but 0 and 4, when a test that is not listed is refused, and
 when a listed one starts to pass. --update rewrites the list (never hiding one of the former).
@@ -58,6 +59,21 @@ def generate(folder):
         tests[case.name] = {"rtol": case.rtol, "atol": case.atol, "sets": len(case.data_sets)}
     index.write_text(json.dumps({"stamp": stamp, "tests": tests}))
     return tests
+
+
+FLOATS = {1: "float", 10: "half", 11: "float", 16: "half"}
+
+
+def sample(folder, names, listed):
+    """One test of each operator and class of element type (float, half, other), the first by name that is not refused."""
+    import onnx
+    chosen = {}
+    for name in names:
+        graph = onnx.load(folder / name / "model.onnx").graph
+        if name not in listed and len(graph.node) == 1 and "_expanded" not in name:
+            kind = FLOATS.get(graph.input[0].type.tensor_type.elem_type, "other") if graph.input else "none"
+            chosen.setdefault((graph.node[0].op_type, kind), name)
+    return sorted(chosen.values())
 
 
 def serialised(value, info):
@@ -153,10 +169,10 @@ def write_list(path, verdicts):
     path.write_text("\n".join(lines) + "\n")
 
 
-def table(verdicts, elapsed, arguments):
+def table(verdicts, elapsed, arguments, title):
     counts = collections.Counter(v for v, _ in verdicts.values())
     why = collections.Counter(reason.split(";")[0] for v, reason in verdicts.values() if v == "refused")
-    lines = ["## ONNX node tests on the CPU", "",
+    lines = [f"## ONNX node tests on {title}", "",
              f"onnx 1.23.2, seed {SEED}, {len(verdicts)} tests in {elapsed:.0f} s, flags `{' '.join(arguments) or '-'}`.", "",
              "| verdict | tests |", "|---|---|"]
     lines += [f"| {v} | {counts[v]} |" for v in ("pass", "refused", "wrong", "crash", "timeout", "error")]
@@ -173,14 +189,21 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="")
     parser.add_argument("--name", default="node-tests", help="base name of the result files")
+    parser.add_argument("--sample", action="store_true", help="only one test of each operator and class of types")
+    parser.add_argument("--title", default="the CPU", help="what ran them, for the table's heading")
     parser.add_argument("--update", action="store_true")
     options, rest = parser.parse_known_args()
+    if options.update and (options.only or options.sample):
+        parser.error("--update needs all tests: it rewrites the whole list")
 
     started = time.time()
     folder = (options.work / "node").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     tests = generate(folder)
     names = [n for n in sorted(tests) if re.search(options.only, n)]
+    listed = read_list(options.expected)
+    if options.sample:
+        names = sample(folder, names, listed)
     listing, raw = options.work / f"{options.name}.list", options.work / f"{options.name}.raw.json"
     listing.write_text("".join(f"{folder / n}\n" for n in names))
     for n in names:
@@ -194,7 +217,7 @@ def main():
 
     if options.results:
         options.results.mkdir(parents=True, exist_ok=True)
-        text = table(verdicts, time.time() - started, rest)
+        text = table(verdicts, time.time() - started, rest, options.title)
         (options.results / f"{options.name}.md").write_text(text)
         (options.results / f"{options.name}.json").write_text(json.dumps(
             {n: {"verdict": v, "reason": r, "seconds": results[str(folder / n)]["seconds"]}
@@ -202,7 +225,6 @@ def main():
     if options.update:
         write_list(options.expected, verdicts)
 
-    listed = read_list(options.expected)
     problems = [f"{v}: {n}: {r}" for n, (v, r) in verdicts.items() if v not in ("pass", "refused")]
     problems += [f"refused but not listed: {n}: {r}" for n, (v, r) in verdicts.items() if v == "refused" and n not in listed]
     problems += [f"listed as refused but passes: {n}" for n, (v, _) in verdicts.items() if v == "pass" and n in listed]

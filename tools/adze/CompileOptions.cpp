@@ -1,16 +1,9 @@
 // Flags that steer a compilation -> CompileOptions.
-#include "targets/cpu/CpuTarget.h"
 #include "tools/adze/Engine.h"
 #include "tools/adze/Verb.h"
 
 using namespace adze;
 using namespace adze::cli;
-
-TargetRegistry adze::cli::makeTargets() {
-  TargetRegistry registry;
-  registry.add(createCpuTarget());
-  return registry;
-}
 
 std::vector<FlagSpec> adze::cli::joinFlags(std::initializer_list<llvm::ArrayRef<FlagSpec>> groups) {
   std::vector<FlagSpec> out;
@@ -107,7 +100,7 @@ static std::vector<std::string> splitList(llvm::StringRef text) {
 
 /// Refuses a target or an architecture that this build does not have.
 static bool checkTargets(llvm::ArrayRef<std::string> names, Console &console) {
-  TargetRegistry registry = makeTargets();
+  TargetRegistry registry = allTargets();
   std::vector<std::string> known;
   for (const std::unique_ptr<Target> &target : registry.all())
     for (const auto &[arch, about] : target->architectures())

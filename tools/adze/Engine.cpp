@@ -49,7 +49,7 @@ bool adze::cli::looksLikePackage(const std::string &path) {
 int adze::cli::compileTo(const std::string &model, const std::string &output, const CompileOptions &options,
                          CompileReport &report, Console &console) {
   ErrorSink errors;
-  TargetRegistry targets = makeTargets();
+  TargetRegistry targets = allTargets();
   bool ok = compileModel(model, output, targets, options, report, errors);
   console.endProgress();
   if (interrupted())

@@ -3,15 +3,13 @@
 #include "adze/adze.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "compiler/tensorio/TensorIO.h"
+#include "targets/AllTargets.h"
 #include "tools/adze/Console.h"
 #include "tools/adze/Flags.h"
 #include "tools/adze/Interrupt.h"
 #include <memory>
 
 namespace adze::cli {
-
-/// The targets of this build.
-TargetRegistry makeTargets();
 
 /// Flags that steer a compilation; `run`, `bench` and `verify` take them too, for models.
 llvm::ArrayRef<FlagSpec> compileFlags();

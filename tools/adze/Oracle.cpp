@@ -16,7 +16,7 @@ static constexpr uint64_t kMaxOracleBytes = uint64_t(8) << 30;
 std::unique_ptr<Oracle> Oracle::open(const std::string &package, Console &console, int &exit) {
   std::unique_ptr<Oracle> oracle(new Oracle);
   oracle->name = package;
-  oracle->targets = makeTargets();
+  oracle->targets = allTargets();
   DialectRegistry dialects;
   registerCompilerDialects(dialects);
   for (const std::unique_ptr<Target> &target : oracle->targets.all())

@@ -7,7 +7,7 @@ using namespace adze;
 using namespace adze::cli;
 
 static int targets(const Flags &, Console &console) {
-  TargetRegistry registry = makeTargets();
+  TargetRegistry registry = allTargets();
   llvm::json::Array list;
   std::string text;
   for (const std::unique_ptr<Target> &target : registry.all()) {
