@@ -1,0 +1,155 @@
+// A warp: registers of 32 lanes with poison bits, the groups of lanes that run together, and what the warp waits for.
+#ifndef ADZE_TOOLS_SIM_CUDA_EXEC_WARP_H
+#define ADZE_TOOLS_SIM_CUDA_EXEC_WARP_H
+
+#include "../memory/Fault.h"
+#include "Instr.h"
+#include "Program.h"
+
+#include <string>
+#include <vector>
+
+namespace adze::sim {
+
+class Block;
+
+/// State that another folder keeps by warp (clocks, pending cp.async groups, wgmma locks ...).
+struct WarpExtension {
+  virtual ~WarpExtension() = default;
+};
+
+/// Where diverged lanes meet again: the immediate post-dominator of the branch.
+struct Join {
+  const Instr *at = nullptr;
+  uint32_t depth = 0; ///< of the call stack
+  Mask expected = 0;  ///< lanes that will come, unless they exit
+  Mask arrived = 0;
+  int32_t parent = -1; ///< the join of the code around the branch
+  bool free = true;
+};
+
+/// Lanes that share a program counter. A warp without divergence is one split.
+struct Split {
+  const Instr *pc = nullptr;
+  Mask mask = 0;
+  int32_t join = -1;
+  uint32_t depth = 0; ///< of the call stack
+  uint32_t frame = 0; ///< byte offset of the current frame in the register file
+  uint32_t poisonFrame = 0;
+  uint32_t localFrame = 0; ///< byte offset of the function's .local variables in each lane's local memory
+  std::vector<struct CallRecord> calls;
+  /// Scratch of a handler that answered Wait: 0 when an instruction starts, kept while it is retried.
+  uint64_t waitState = 0;
+  bool blocked = false;
+};
+
+struct CallRecord {
+  const Instr *returnTo = nullptr;
+  const KernelCode *code = nullptr;
+  uint32_t frame = 0, poisonFrame = 0, localFrame = 0;
+  Mask mask = 0;
+  int32_t join = -1;
+};
+
+class Warp {
+public:
+  Block *block = nullptr;
+  unsigned index = 0; ///< in the block
+  Mask live = 0;      ///< lanes that exist and have not exited
+  Mask exists = 0;
+
+  // --- registers of the current split ---
+  /// The 32 lanes of a register or constant. T: uint16_t, uint32_t, uint64_t or a type of the same size.
+  template <typename T>
+  const T *read(Slot slot) const {
+    const uint8_t *base = slot.constant() ? constants : registers;
+    return reinterpret_cast<const T *>(base + (slot.offset & ~Slot::constantBit));
+  }
+  template <typename T>
+  T *write(Slot slot) {
+    return reinterpret_cast<T *>(registers + slot.offset);
+  }
+  /// Lanes whose value derives from something uninitialised.
+  Mask poison(Slot slot) const { return poisons[slot.poison]; }
+  /// Sets the poison bits of the lanes of `active`; the other lanes keep theirs.
+  void setPoison(Slot slot, Mask active, Mask poisoned) {
+    poisons[slot.poison] = (poisons[slot.poison] & ~active) | (poisoned & active);
+  }
+  /// A predicate register: a bit a lane.
+  Mask predicate(Slot slot) const { return *read<Mask>(slot); }
+  void setPredicate(Slot slot, Mask active, Mask value) {
+    Mask *p = write<Mask>(slot);
+    *p = (*p & ~active) | (value & active);
+  }
+  /// One lane of an operand of `bytes` (1, 2, 4 or 8), zero-extended.
+  uint64_t readLane(Slot slot, unsigned lane, unsigned bytes) const;
+  void writeLane(Slot slot, unsigned lane, unsigned bytes, uint64_t value);
+  /// A value that must be the same in all lanes of `active` (descriptors, barrier ids, counts ...); faults if it is not
+  /// or if it is poisoned.
+  uint64_t uniform(Slot slot, Mask active, unsigned bytes, const char *what);
+
+  // --- waiting ---
+  /// What the warp waits for; set it before answering Flow::Wait. Called for the deadlock report only.
+  using Describe = std::string (*)(const Warp &, const Instr &);
+  Flow wait(Describe text) {
+    describe = text;
+    return Flow::Wait;
+  }
+  Split &current() { return splits[active]; }
+  const Split &current() const { return splits[active]; }
+  uint64_t &waitState() { return splits[active].waitState; }
+
+  // --- register locks and marks (programs with Program::trackRegisters only; see Block::track) ---
+  /// Registers that an asynchronous unit still uses, by poison index (frame of the kernel): 0 free, 1 may be read, 2
+  /// may not be touched. lockCount > 0 switches the checks on.
+  std::vector<uint8_t> locks;
+  uint32_t lockCount = 0;
+  /// Serial number of the last instruction of the warp that read or wrote the register (writes and reads alike).
+  std::vector<uint64_t> touched;
+  uint64_t serial = 0; ///< instructions that the warp has started
+
+  // --- extensions of the other folders ---
+  std::unique_ptr<WarpExtension> memory, async, tensor;
+  bool done() const { return live == 0; }
+
+  // --- raw state, for the executor ---
+  uint8_t *registers = nullptr;       ///< frame of the running split
+  const uint8_t *constants = nullptr; ///< constant bank of the program
+  Mask *poisons = nullptr;
+  std::vector<uint8_t> registerFile;
+  std::vector<Mask> poisonFile;
+  std::vector<Split> splits;
+  std::vector<Join> joins;
+  unsigned active = 0; ///< index of the running split
+  Describe describe = nullptr;
+  uint64_t parkedAt = 0; ///< Block::progress when the warp last answered Wait
+  unsigned threads() const { return unsigned(__builtin_popcount(live)); }
+  /// Linear thread index in the block.
+  unsigned thread(unsigned lane) const { return index * warpSize + lane; }
+};
+
+/// The lowest lane of a mask that is not 0.
+inline unsigned firstLane(Mask mask) { return unsigned(__builtin_ctz(mask)); }
+
+/// A fault with the lane that caused it. The executor adds kernel, PTX line and text, block and thread.
+class LaneFault : public MemoryFault {
+public:
+  LaneFault(FaultCode code, unsigned lane, const std::string &text) : MemoryFault(code, text), lane(lane) {}
+  unsigned lane;
+};
+
+[[noreturn]] void fault(unsigned lane, FaultCode code, const std::string &text);
+/// Faults if any lane of `active` has a poisoned `slot`: "the address derives from an uninitialised value".
+inline void requireDefined(const Warp &warp, Slot slot, Mask active, const char *what) {
+  if (Mask bad = warp.poison(slot) & active)
+    fault(firstLane(bad), FaultCode::LaunchFailed, std::string(what) + " derives from an uninitialised value");
+}
+/// `.aligned` forms: all live lanes of the warp must execute the instruction together.
+void requireConverged(const Warp &warp, Mask active, const char *what);
+/// membermask of .sync forms: every active lane must be in the mask; answers whether all named live lanes are here (the
+/// caller then goes on) or other splits of the warp must come first (the caller answers warp.wait(...)). The executor
+/// brings splits that wait at the same instruction together.
+bool gathered(Warp &warp, const Instr &instr, Mask active, Mask members, const char *what);
+
+} // namespace adze::sim
+#endif
