@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes what tools/device/check_cuda.sh runs on a machine with a GPU: packages with their inputs and expected outputs.
 
-usage: make_cases.py --adze=FILE --out=DIR [--target=LIST] [--jobs=N] [--stages=node,network,bench] [--limit-mb=N]
+usage: make_cases.py --adze=FILE --out=DIR [--target=LIST] [--jobs=N] [--stages=node,network,bench] [--only=REGEX]
+                     [--limit-mb=N]
 
 node     ONNX's node tests that the target supports, with ONNX's own expected values
 network  the models of test/models with ONNX Runtime's values
@@ -12,6 +13,7 @@ import argparse
 import concurrent.futures
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -38,7 +40,7 @@ def raw(array):
         return array.view({1: np.uint8, 2: np.uint16}[array.dtype.itemsize])
     if array.dtype.name in node_tests.LOW_BITS:
         return array.view(np.uint8) & ((1 << node_tests.LOW_BITS[array.dtype.name]) - 1)
-    return np.ascontiguousarray(array)
+    return array if array.flags.c_contiguous else array.copy()
 
 
 def node_case(options, folder, name, test):
@@ -75,9 +77,10 @@ def node_cases(options):
     folder.mkdir(parents=True, exist_ok=True)
     tests = node_tests.generate(folder.resolve())
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        lines = list(pool.map(lambda n: node_case(options, folder, n, tests[n]), sorted(tests)))
+        names = [n for n in sorted(tests) if re.search(options.only, n)]
+        lines = list(pool.map(lambda n: node_case(options, folder, n, tests[n]), names))
     kept = [line for line in lines if line]
-    print(f"node: {len(kept)} of {len(tests)} tests; the target refuses the rest")
+    print(f"node: {len(kept)} of {len(names)} tests; the target refuses the rest")
     return kept
 
 
@@ -94,6 +97,8 @@ def network_cases(options):
     table = json.loads((ROOT / "test" / "models" / "models.json").read_text())["tests"]
     lines = []
     for name, test in table.items():
+        if not re.search(options.only, name):
+            continue
         place = options.out / "network" / name
         place.mkdir(parents=True, exist_ok=True)
         try:
@@ -210,7 +215,8 @@ def bench_case(options, name, fields, model):
 def bench_cases(options):
     (options.out / "bench").mkdir(parents=True, exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        lines = list(pool.map(lambda b: bench_case(options, *b), bench_models()))
+        models = [b for b in bench_models() if re.search(options.only, b[0])]
+        lines = list(pool.map(lambda b: bench_case(options, *b), models))
     print(f"bench: {sum(1 for line in lines if line)} of {len(lines)} packages")
     return [line for line in lines if line]
 
@@ -222,6 +228,7 @@ def main():
     parser.add_argument("--target", default="cuda:sm_80,cuda:sm_90a")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--stages", default="node,network,bench")
+    parser.add_argument("--only", default="", help="cases whose name this expression finds")
     parser.add_argument("--limit-mb", type=float, default=60)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
