@@ -91,6 +91,9 @@ public:
   virtual FailureOr<SmallVector<Value>> emitDot(Lowering &l, tile::DotOp dot, const DotForm &form) { return failure(); }
   /// The hardware may take over a whole loop (a pipelined product). True: it emitted the loop and bound its results.
   virtual FailureOr<bool> lowerLoop(Lowering &l, scf::ForOp loop) { return false; }
+  /// Loads a dot's operand into shared memory asynchronously and binds it (Lowering::bindShared), with the waits and
+  /// barriers that make it readable. False: the caller goes through registers.
+  virtual bool loadShared(Lowering &l, tile::LoadOp load, const DotForm::Operand &want) { return false; }
   /// The hardware may take over any op of the text (those of a staged kernel); asked before the lowering's own rules.
   /// True: it was emitted and its results are bound.
   virtual FailureOr<bool> lowerFirst(Lowering &l, Operation *op) { return false; }

@@ -55,12 +55,11 @@ struct Threads {
   unsigned count() const { return 1u << (lanes + warps); }
 };
 
-/// Coalesced: `vec` (a power of two) consecutive elements along order[0] in each thread, then lanes, then warps along
-/// order[0], order[1], .. as far as the shape goes; what is left of the shape is repeated in registers, and what is
-/// left of the threads replicates. `order` lists all dims, fastest first. `lanesDim`: at most 2^limit lanes along
-/// order[0].
+/// Coalesced: `vec` (a power of two) consecutive elements along order[0] in each thread, then lanes along order[0],
+/// order[1], .. and warps along warpOrder[0], .. (empty: as order) as far as the shape goes; what is left of the shape
+/// is repeated in registers, and what is left of the threads replicates. Orders list all dims.
 Layout rowBlocked(llvm::ArrayRef<int64_t> shape, Threads threads, llvm::ArrayRef<unsigned> order, unsigned vec,
-                  unsigned limit = 32);
+                  llvm::ArrayRef<unsigned> warpOrder = {});
 /// Every thread holds every element: for tiny tiles.
 Layout replicated(llvm::ArrayRef<int64_t> shape, Threads threads);
 /// Dims `dims` become 1: what a reduction over them leaves, and what broadcasting along them needs. `map`, where given,
@@ -68,7 +67,10 @@ Layout replicated(llvm::ArrayRef<int64_t> shape, Threads threads);
 Layout slice(const Layout &full, llvm::ArrayRef<unsigned> dims, llvm::SmallVectorImpl<unsigned> *map = nullptr);
 /// Dim i of the result is dim perm[i] of `from`.
 Layout permute(const Layout &from, llvm::ArrayRef<int64_t> perm);
+/// Nothing lies outside the shape in a dim of size 1 (a matrix instruction's block may reach beyond a single row).
+bool unitsAreClean(const Layout &layout);
 /// The same elements with the dims of size 1 dropped and others added; `shape` has the same dims otherwise, in order.
+/// Needs unitsAreClean(from).
 Layout reshapeUnits(const Layout &from, llvm::ArrayRef<int64_t> shape);
 
 /// One warp's share of a matrix instruction: an accumulator or operand block. Offsets and strides as in Layout; `shape`

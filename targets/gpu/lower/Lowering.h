@@ -13,6 +13,7 @@
 #include "dialects/tile/TileDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
+#include "targets/gpu/lower/Facts.h"
 #include "targets/gpu/lower/Hardware.h"
 #include "targets/gpu/lower/Shared.h"
 #include "llvm/ADT/DenseSet.h"
@@ -23,7 +24,8 @@ namespace adze::gpu {
 struct LowerOptions {
   unsigned warps = 0;               // of a block; 0: blockWarps()
   unsigned maxRegisters = 256;      // elements of one tile in one thread
-  unsigned maxInstructions = 20000; // of a kernel, before optimisation
+  unsigned maxInstructions = 60000; // of a kernel, before optimisation
+  uint64_t bufferAlign = 16;        // bytes to which the launch guarantees every buffer to be aligned
   bool printLayouts = false;        // leave layouts as attributes on the ops of the kernel ("gpu.layout")
 };
 
@@ -62,7 +64,6 @@ struct View {
   };
   Value base; // pointer to device memory
   Type element;
-  uint64_t align = 1;                    // of base, bytes
   SmallVector<Value, 6> extents, padded; // padded: whole blocks
   SmallVector<int64_t, 6> blocks;        // of packed dims, 1 otherwise: storage is padded to whole blocks of zeros
   SmallVector<Phys, 6> phys;
@@ -74,19 +75,30 @@ struct View {
 
 /// Where values live; the result of layout assignment.
 struct Assignment {
+  /// registers: `layouts` has an entry. anywhere: computed where used. shared: `operands` says how.
   enum class Place { registers, anywhere, shared };
-  DenseMap<Value, Layout> layouts; // of values in registers
-  DenseMap<Value, Place> places;
+  Place place(Value v) const;
+  DenseMap<Value, Layout> layouts;
+  DenseMap<Value, DotForm::Operand> operands;
   DenseMap<Operation *, std::unique_ptr<DotForm>> dots;
-  bool printTo(tile::KernelOp kernel) const;
+  /// Leaves "gpu.layout" attributes on the ops of the kernel.
+  void print(tile::KernelOp kernel) const;
 };
-/// Assign.cpp. Fails with a diagnostic if a dot has no form or a tile is too large.
-LogicalResult assign(tile::KernelOp kernel, Hardware &hardware, unsigned warps, const LowerOptions &options,
-                     Assignment &out);
+/// Assign.cpp. Fails with a diagnostic if a dot has no form or a tile is too large for a block's registers.
+LogicalResult assign(tile::KernelOp kernel, const Facts &facts, Hardware &hardware, unsigned warps,
+                     const LowerOptions &options, Assignment &out);
+/// A coalesced layout for accesses of a tile at view dims [rank - tile rank, rank); also for values that nothing reads
+/// or writes in memory (view null).
+Layout accessLayout(const Facts &facts, Value view, ValueRange offsets, RankedTensorType type, Threads threads);
+/// Neighbouring lanes and registers touch at least a memory sector of neighbouring elements along tile dim `dim`.
+bool isCoalesced(const Layout &layout, unsigned dim, unsigned bytes);
+
+class Access;
 
 class Lowering {
 public:
   Lowering(tile::KernelOp kernel, ModuleOp dest, Hardware &hardware, const LowerOptions &options);
+  virtual ~Lowering() = default;
   FailureOr<LoweredKernel> run();
 
   // --- For parts of the lowering that live elsewhere (dots, pipelined loops, specialised kernels) ---
@@ -128,15 +140,14 @@ public:
   void toShared(const TileValue &tile, const SharedTile &to);
   TileValue fromShared(const SharedTile &from, const Layout &layout);
   TileValue convert(const TileValue &tile, const Layout &to);
-  SharedTile allocateShared(ArrayRef<int64_t> shape, Type element, unsigned swizzle = 0, unsigned pad = 0,
-                            unsigned align = 16, int inner = -1);
+  /// Reports an error on `op` where there is no room.
+  SharedTile allocateShared(Operation *op, ArrayRef<int64_t> shape, Type element, unsigned swizzle = 0,
+                            unsigned pad = 0, unsigned align = 16, int inner = -1);
   void release(const SharedTile &tile) { shared.release(tile.offset); }
   Value sharedPointer(uint64_t offset);                               // at a byte offset of the block's shared memory
   Value address(const SharedTile &tile, ArrayRef<Value> coordinates); // pointer; coordinates i32
   /// A barrier of the current group.
   void barrier();
-  /// Emitted before the first barrier-separated use of memory that other threads wrote: only if one is pending.
-  void syncIfWritten();
 
   // Coordinates
   /// What this thread's bits add to each coordinate, i32.
@@ -148,11 +159,7 @@ public:
   /// This thread is the first of those that hold the same elements: null if there is only one.
   Value firstReplica(const Layout &layout);
 
-  // Proofs on indices of the text
-  std::optional<std::pair<int64_t, int64_t>> rangeOf(Value v);
-  /// A number that divides the value whatever the launch (0: the value is 0).
-  int64_t divisorOf(Value v);
-  bool provenInside(Value view, ValueRange offsets, unsigned dim, int64_t size);
+  Facts facts; // proofs on indices of the text
 
   // Small helpers
   Value cst(int64_t v);        // index
@@ -170,13 +177,33 @@ public:
   RankedTensorType tileType(Value v) { return cast<RankedTensorType>(v.getType()); }
   Threads threads() const { return {hw.limits.laneBits, llvm::Log2_32(group.warps)}; }
 
-private:
+  /// What is memorised inside a region is forgotten at its end; barriers in it free no shared memory for what follows,
+  /// and it leaves nothing of its own pending.
+  struct Scope {
+    Lowering &l;
+    size_t memo;
+    SharedMemory::State before;
+    explicit Scope(Lowering &l) : l(l), memo(l.memo.size()), before(l.shared.state()) {
+      // Whatever ran before, and a previous turn of a loop, may have touched them.
+      l.dirtyRefs = l.mixedRefs;
+    }
+    /// Before the region's terminator is emitted.
+    void close();
+    ~Scope() {
+      l.memo.resize(memo);
+      l.shared.restore(before);
+      l.dirtyRefs = l.mixedRefs;
+    }
+  };
+
+protected: // a specialised kernel (staged roles) is a Lowering of its own
   // Kernel.cpp: the function, regions, control flow, scalars
   void emitEntry();
   void bindRegion(Region &region, ValueRange offsets);
   LogicalResult runBody(ValueRange offsets);
   LogicalResult runSplit(SmallVector<Value> offsets, Value shares);
   LogicalResult lowerScalar(Operation *op);
+  LogicalResult lowerLoadScalar(tile::LoadScalarOp op);
   LogicalResult lowerFor(scf::ForOp loop);
   LogicalResult lowerIf(scf::IfOp branch);
   LogicalResult lowerPart(tile::PartOp part);
@@ -190,8 +217,12 @@ private:
   void bindView(tile::ViewOp op);
   void bindSubview(tile::SubviewOp op);
   void bindWindow(tile::WindowOp op);
-  std::optional<std::pair<int64_t, int64_t>> rangeOfArgument(BlockArgument v);
-  Value extentFor(const View &view, unsigned dim, Attribute pad);
+  TileValue loadThrough(Access &access, const Layout &layout, Type element, Attribute pad);
+  void storeThrough(Access &access, const TileValue &tile, const TileValue *mask);
+  void when(Value ok, llvm::function_ref<void()> body); // null: always
+  bool wastesBandwidth(const Layout &layout, Value view, RankedTensorType type);
+  LogicalResult lowerStore(tile::StoreOp op);
+  LogicalResult lowerLoad(tile::LoadOp op);
 
   // Elementwise.cpp: values that are computed where they are used, elementwise ops, shapes without data movement
   TileValue emitAnywhere(Value v, const Layout &layout);
@@ -229,14 +260,13 @@ private:
   LogicalResult lowerDot(tile::DotOp op);
 
   void setResult(Value v, TileValue tile); // converts to the assigned layout
-  void syncRef(Value ref, bool write);     // other threads of the program may have accessed an inout buffer
+  void syncRef(Value ref);                 // before an access of an argument: orders those of an inout one
 
   struct Memo {
     Value v;
     Layout layout;
     TileValue tile;
   };
-  struct Scope; // what is memorised inside a region is forgotten at its end
   SmallVector<Memo, 0> memo;
   DenseMap<Value, TileValue> tiles;
   DenseMap<Value, SharedTile> sharedTiles;

@@ -28,9 +28,7 @@ struct SharedTile {
 /// since other threads may still read it: release() makes it pending, barrier() frees what is pending.
 class SharedMemory {
 public:
-  /// Offset of `bytes` bytes. Reuses free space where some is large enough.
-  uint64_t allocate(uint64_t bytes, uint64_t align = 16);
-  /// As allocate, but fails where the total would grow beyond `limit`.
+  /// Offset of `bytes` bytes, in free space where some is large enough; nullopt: the total would exceed `limit`.
   std::optional<uint64_t> allocateWithin(uint64_t bytes, uint64_t align, uint64_t limit);
   void release(uint64_t offset);
   void barrier(); // a barrier of all threads was emitted
@@ -38,18 +36,24 @@ public:
   uint64_t total() const { return high; }
   uint64_t inUse() const;
 
-  /// Control flow: barriers inside a branch count for the branch only.
-  struct State {
-    llvm::SmallVector<uint64_t, 4> waiting;
-  };
-  State state() const { return {waiting}; }
-  void merge(const State &other); // what was pending there is pending here
-
-private:
   struct Region {
     uint64_t offset, bytes;
     bool used;
   };
+  /// A branch or loop may run or not: barriers inside it free nothing for the code behind it. It starts from the state
+  /// before it, must not leave anything of its own pending (its end is a barrier then), and ends with the state before.
+  struct State {
+    llvm::SmallVector<Region, 8> regions;
+    llvm::SmallVector<uint64_t, 4> waiting;
+  };
+  State state() const { return {regions, waiting}; }
+  void restore(const State &s) {
+    regions = s.regions;
+    waiting = s.waiting;
+  }
+  bool pendingSince(const State &before) const;
+
+private:
   llvm::SmallVector<Region, 8> regions; // ascending, disjoint
   llvm::SmallVector<uint64_t, 4> waiting;
   uint64_t high = 0;
