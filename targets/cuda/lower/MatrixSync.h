@@ -1,0 +1,28 @@
+// mma.sync and ldmatrix. PTX ISA "Matrix Fragments for mma.m16n8k16 with floating point type", "... for mma.m16n8k8",
+// "... for mma.m16n8k32", "ldmatrix".
+#ifndef ADZE_TARGETS_CUDA_LOWER_MATRIXSYNC_H
+#define ADZE_TARGETS_CUDA_LOWER_MATRIXSYNC_H
+
+#include "targets/gpu/lower/Dot.h"
+
+namespace adze::cuda {
+using namespace mlir;
+
+class MatrixSync : public gpu::MatrixUnit {
+public:
+  /// `sm`: 10 * major + minor of the compute capability.
+  explicit MatrixSync(unsigned sm) : sm(sm) {}
+  std::optional<gpu::MatrixInstruction> select(tile::DotOp dot) const override;
+  SmallVector<Value> multiply(ImplicitLocOpBuilder &b, const gpu::MatrixInstruction &op, ValueRange a, ValueRange bb,
+                              ValueRange c) const override;
+  SmallVector<Value> loadMatrices(ImplicitLocOpBuilder &b, Value pointer, unsigned count,
+                                  bool transposed) const override;
+  Value roundOperand(ImplicitLocOpBuilder &b, Value f32Bits) const override;
+
+private:
+  unsigned sm;
+};
+
+} // namespace adze::cuda
+
+#endif

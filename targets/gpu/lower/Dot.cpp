@@ -1,0 +1,110 @@
+// tile.dot: operands to shared memory where nothing has put them there yet, then the form's emission.
+#include "targets/gpu/lower/Dot.h"
+
+namespace adze::gpu {
+using namespace adze::tile;
+
+void zeroShared(Lowering &l, uint64_t offset, uint64_t bytes) {
+  // Sixteen bytes a thread and turn.
+  Value thread = l.add(l.mul(l.group.warp, l.c32(1 << l.hw.limits.laneBits)), l.group.lane);
+  int64_t threads = l.threads().count(), chunks = (bytes + 15) / 16;
+  Type i8 = l.b.getI8Type(), ptr = LLVM::LLVMPointerType::get(l.b.getContext(), l.hw.limits.sharedSpace);
+  auto type = VectorType::get({4}, l.b.getI32Type());
+  Value zero = arith::ConstantOp::create(l.b, l.b.getZeroAttr(type)), base = l.sharedPointer(offset);
+  auto put = [&](Value chunk) {
+    Value p = LLVM::GEPOp::create(l.b, ptr, i8, base, ArrayRef<LLVM::GEPArg>{l.mul(chunk, l.c32(16))});
+    LLVM::StoreOp::create(l.b, zero, p, 16);
+  };
+  auto loop = scf::ForOp::create(l.b, thread, l.c32(chunks), l.c32(threads));
+  OpBuilder::InsertionGuard guard(l.b);
+  l.b.setInsertionPoint(loop.getBody()->getTerminator());
+  put(loop.getInductionVar());
+}
+
+/// A load behind reshapes that drop or add dims of size 1, of memory that nobody writes.
+static LoadOp plainLoad(Value v) {
+  SmallVector<int> dims;
+  auto load = behindReshapes(v, dims).getDefiningOp<LoadOp>();
+  if (!load || cast<ViewType>(load.getView().getType()).getEffect() != Effect::in)
+    return {};
+  return load;
+}
+
+/// Loads the tile `v` (behind unit reshapes: `load`) in the layout that copies best to rows along `inner`.
+static TileValue loadForRows(Lowering &l, LoadOp load, Value v, unsigned inner, unsigned chunk) {
+  auto type = l.tileType(v), loaded = l.tileType(load.getTile());
+  unsigned contiguous = contiguousDim(v).value_or(inner);
+  if (contiguous == inner) {
+    // Runs no longer than what one access reads, so that lanes stay side by side.
+    SmallVector<int> dims;
+    behindReshapes(v, dims);
+    unsigned lead = cast<ViewType>(load.getView().getType()).getRank() - loaded.getRank();
+    unsigned wide =
+        dims[inner] < 0 ? 1 : l.facts.vectorAt(load.getView(), load.getOffsets(), lead + dims[inner], chunk);
+    chunk = std::min(chunk, wide);
+  }
+  Layout layout = copyLayout(type.getShape(), l.threads(), contiguous, inner, chunk);
+  Layout there = loaded.getShape() == type.getShape() ? layout : reshapeUnits(layout, loaded.getShape());
+  TileValue tile =
+      l.loadTile(load, load.getView(), load.getOffsets(), loaded, there, load.getPadAttr(), load.getInbounds());
+  tile.layout = layout;
+  return tile;
+}
+
+TileValue operandTile(Lowering &l, Value v, const SharedTile &rows, bool isUnsigned) {
+  unsigned bytes = std::max(1u, rows.element.getIntOrFloatBitWidth() / 8);
+  LoadOp load = plainLoad(v);
+  TileValue tile = load ? loadForRows(l, load, v, rows.inner, 16 / bytes) : l.tileAs(v, l.layoutOf(v));
+  if (tile.element != rows.element) {
+    scalar::CastHow how;
+    how.unsignedSrc = isUnsigned;
+    for (Value &r : tile.regs)
+      r = l.math->castValue(r, tile.element, rows.element, how);
+    tile.element = rows.element;
+  }
+  return tile;
+}
+
+bool needsZeros(Value v, const SharedTile &rows) {
+  auto shape = cast<RankedTensorType>(v.getType()).getShape();
+  return shape != ArrayRef<int64_t>(rows.shape);
+}
+
+SharedTile placeOperand(Lowering &l, Value v, SharedTile rows, bool isUnsigned) {
+  auto place = l.shared.allocateWithin(rows.bytes, 128, l.hw.limits.sharedBytes);
+  if (!place) {
+    (void)l.unsupported(v.getDefiningOp() ? v.getDefiningOp() : l.kernel,
+                        "an operand of a dot needs " + Twine(rows.bytes) + " bytes of shared memory, of which " +
+                            Twine(l.hw.limits.sharedBytes - l.shared.inUse()) + " are free");
+    return rows;
+  }
+  rows.offset = *place;
+  if (needsZeros(v, rows)) {
+    zeroShared(l, rows.offset, rows.bytes);
+    l.barrier();
+  }
+  l.toShared(operandTile(l, v, rows, isUnsigned), rows);
+  return rows;
+}
+
+FailureOr<SmallVector<Value>> emitTiledDot(Lowering &l, DotOp dot, const TiledDot &form, const MatrixUnit *unit) {
+  SmallVector<Value> acc(l.tileAs(dot.getAcc(), form.acc).regs);
+  bool needA = form.a.shared && !form.boundA, needB = !form.boundB;
+  std::optional<SharedTile> a = form.boundA, b = form.boundB;
+  if (needA)
+    a = placeOperand(l, dot.getA(), form.sharedShape(dot, true), dot.getUnsignedA());
+  if (needB)
+    b = placeOperand(l, dot.getB(), form.sharedShape(dot, false), dot.getUnsignedB());
+  if (needA || needB)
+    l.barrier();
+  SmallVector<Value> result = form.instruction
+                                  ? emitMatrixDot(l, dot, form, *unit, a ? &*a : nullptr, *b, std::move(acc))
+                                  : emitFmaDot(l, dot, form, *a, *b, std::move(acc));
+  if (needA)
+    l.release(*a);
+  if (needB)
+    l.release(*b);
+  return result;
+}
+
+} // namespace adze::gpu
