@@ -419,7 +419,7 @@ Value Arithmetic::floatToInt(Value f, Type to, bool isUnsigned, bool sat, RoundM
       v = arith::FPToSIOp::create(b, wide, safe);
     }
     v = fit(v);
-    int64_t minI = isUnsigned ? 0 : -(int64_t(1) << (n - 1));
+    int64_t minI = isUnsigned ? 0 : static_cast<int64_t>(-(uint64_t(1) << (n - 1)));
     int64_t maxI =
         isUnsigned ? (n == 64 ? -1 : (int64_t(1) << n) - 1) : static_cast<int64_t>((uint64_t(1) << (n - 1)) - 1);
     if (isSubByte(to))
