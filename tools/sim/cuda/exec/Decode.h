@@ -131,6 +131,7 @@ public:
   // --- for exec/Decode.cpp ---
   struct State;
   explicit Decoder(State &state) : state(state) {}
+  State &internals() { return state; }
   void begin(const ptx::Statement &statement, unsigned covered);
   void finish(Instr &out);
 

@@ -27,6 +27,7 @@ struct LaunchOptions {
   bool programmaticSerialization = false;
   bool checkRaces = true;
   Accuracy accuracy = Accuracy::Exact; ///< of the .approx functions
+  bool promisedSums = false;           ///< tensor units: f64 sums rounded once instead of the measured accumulators
 };
 
 struct LaunchResult {

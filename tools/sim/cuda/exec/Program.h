@@ -39,11 +39,6 @@ struct KernelCode {
   std::vector<Instr> code;
   uint32_t frameBytes = 0, poisonCount = 1;
   std::vector<RegisterAccess> accesses;
-  struct SpecialRegister {
-    std::string name;
-    Slot slot;
-  };
-  std::vector<SpecialRegister> specials; ///< filled when a warp starts
 };
 
 class Program {

@@ -18,14 +18,13 @@ struct WarpExtension {
   virtual ~WarpExtension() = default;
 };
 
-/// Where diverged lanes meet again: the immediate post-dominator of the branch.
-struct Join {
-  const Instr *at = nullptr;
-  uint32_t depth = 0; ///< of the call stack
-  Mask expected = 0;  ///< lanes that will come, unless they exit
-  Mask arrived = 0;
-  int32_t parent = -1; ///< the join of the code around the branch
-  bool free = true;
+struct CallExtra;
+struct CallRecord {
+  const Instr *returnTo = nullptr; ///< the join after the call
+  const CallExtra *call = nullptr;
+  const KernelCode *code = nullptr; ///< the caller
+  uint32_t frame = 0, poisonFrame = 0, localFrame = 0;
+  int32_t join = -1; ///< made by the call
 };
 
 /// Lanes that share a program counter. A warp without divergence is one split.
@@ -37,18 +36,24 @@ struct Split {
   uint32_t frame = 0; ///< byte offset of the current frame in the register file
   uint32_t poisonFrame = 0;
   uint32_t localFrame = 0; ///< byte offset of the function's .local variables in each lane's local memory
-  std::vector<struct CallRecord> calls;
+  std::vector<CallRecord> calls;
+  const KernelCode *code = nullptr;                               ///< the function it is in
+  std::string (*describe)(const Warp &, const Instr &) = nullptr; ///< what it waits for
   /// Scratch of a handler that answered Wait: 0 when an instruction starts, kept while it is retried.
   uint64_t waitState = 0;
-  bool blocked = false;
+  Mask gathering = 0;   ///< lanes that wait in gather()
+  bool blocked = false; ///< answered Wait since the last progress
 };
 
-struct CallRecord {
-  const Instr *returnTo = nullptr;
-  const KernelCode *code = nullptr;
-  uint32_t frame = 0, poisonFrame = 0, localFrame = 0;
-  Mask mask = 0;
-  int32_t join = -1;
+/// Where diverged lanes meet again: the immediate post-dominator of the branch.
+struct Join {
+  const Instr *at = nullptr;
+  uint32_t depth = 0; ///< of the call stack
+  Mask expected = 0;  ///< lanes that will come, unless they exit
+  Mask arrived = 0;
+  int32_t parent = -1; ///< the join of the code around the branch
+  bool free = true;
+  Split resume; ///< the first that arrived: frames and calls are the same for all
 };
 
 class Warp {
@@ -92,7 +97,7 @@ public:
   /// What the warp waits for; set it before answering Flow::Wait. Called for the deadlock report only.
   using Describe = std::string (*)(const Warp &, const Instr &);
   Flow wait(Describe text) {
-    describe = text;
+    splits[active].describe = text;
     return Flow::Wait;
   }
   Split &current() { return splits[active]; }
@@ -120,9 +125,21 @@ public:
   std::vector<Mask> poisonFile;
   std::vector<Split> splits;
   std::vector<Join> joins;
-  unsigned active = 0; ///< index of the running split
-  Describe describe = nullptr;
-  uint64_t parkedAt = 0; ///< Block::progress when the warp last answered Wait
+  unsigned active = 0;            ///< index of the running split
+  uint64_t parkedAt = 0;          ///< Cluster::progress when no split could go on
+  uint32_t tid[3][warpSize] = {}; ///< %tid.x, .y, .z
+
+  // --- control, for control instructions ---
+  void enter(unsigned split); ///< makes it the running one
+  /// Lanes of `taken` go to `target`, the others to `rest`; they meet at `meet` (null: nowhere before the end).
+  void diverge(Mask taken, const Instr *target, const Instr *rest, const Instr *meet);
+  void arrive(const Instr *at); ///< the running split is at a join's instruction
+  void exitLanes(Mask lanes);   ///< of the running split
+  void call(const Instr *instr, const CallExtra &call, Mask lanes);
+  void returnLanes(Mask lanes);
+  void removeSplit(); ///< the running one, which has no lanes left
+  void leaveJoins(Mask lanes, int32_t from, int32_t to);
+
   unsigned threads() const { return unsigned(__builtin_popcount(live)); }
   /// Linear thread index in the block.
   unsigned thread(unsigned lane) const { return index * warpSize + lane; }
@@ -146,10 +163,10 @@ inline void requireDefined(const Warp &warp, Slot slot, Mask active, const char 
 }
 /// `.aligned` forms: all live lanes of the warp must execute the instruction together.
 void requireConverged(const Warp &warp, Mask active, const char *what);
-/// membermask of .sync forms: every active lane must be in the mask; answers whether all named live lanes are here (the
-/// caller then goes on) or other splits of the warp must come first (the caller answers warp.wait(...)). The executor
-/// brings splits that wait at the same instruction together.
-bool gathered(Warp &warp, const Instr &instr, Mask active, Mask members, const char *what);
+/// membermask of .sync forms: every active lane must be in its own mask. Answers the lanes that execute the instruction
+/// together: `active`, or more when other splits of the warp wait at the same instruction (they then go on too); 0 when
+/// named live lanes are still missing, and the handler must answer warp.wait(...).
+Mask gather(Warp &warp, const Instr &instr, Mask active, Slot members, const char *what);
 
 } // namespace adze::sim
 #endif
