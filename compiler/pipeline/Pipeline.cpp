@@ -140,6 +140,7 @@ bool compileImages(ModuleOp module, const Choice &choice, const CompileOptions &
   unsigned cores = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   serialize.threads = std::max<unsigned>(1, cores / choice.archs.size());
   serialize.dumpDir = options.dumpDir;
+  serialize.programs = options.programs;
   auto one = [&](size_t i) { results[i] = choice.target->compile(module, choice.archs[i], serialize); };
   if (cores > 1) {
     std::vector<std::thread> threads;
@@ -277,6 +278,7 @@ LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<Tar
   dump(options, 2, name + "-fused", module);
   KernelOptions kernels;
   kernels.integerData = options.integerData;
+  kernels.dotPrecision = options.tf32 ? tile::DotPrecision::tf32 : tile::DotPrecision::ieee;
   if (failed(buildKernels(module, target, archs, &weights, kernels)))
     return failure();
   dump(options, 3, name + "-kernels", module);

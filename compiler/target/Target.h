@@ -60,6 +60,8 @@ struct SerializeOptions {
   unsigned optLevel = 2;
   unsigned threads = 1;
   std::string dumpDir; // "" = no dumps
+  /// Programs of the machine that compiles which a target may use, by name ("" = not there): assemblers and the like.
+  std::map<std::string, std::string> programs;
 };
 
 class Target {

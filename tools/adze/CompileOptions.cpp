@@ -1,5 +1,7 @@
 // Flags that steer a compilation -> CompileOptions.
+#include "targets/cuda/Ptxas.h"
 #include "tools/adze/Engine.h"
+#include "tools/adze/Simulator.h"
 #include "tools/adze/Verb.h"
 
 using namespace adze;
@@ -14,15 +16,18 @@ std::vector<FlagSpec> adze::cli::joinFlags(std::initializer_list<llvm::ArrayRef<
 
 llvm::ArrayRef<FlagSpec> adze::cli::compileFlags() {
   static const FlagSpec flags[] = {
-      {"--target", "LIST", "what to compile for, comma-separated NAME[:ARCH] (default cpu; see `adze targets`)"},
+      {"--target", "LIST",
+       "what to compile for, comma-separated NAME[:ARCH] (default: cpu, or --device; see `adze targets`)"},
       {"-O", "0..3", "effort of the code generator (default 2)", false, true},
       {"--dim", "NAME=N|MIN..MAX[:OPT]", "fix a dynamic dim, or give its range and the size to tune for", true},
       {"--input-shape", "NAME=1x3x224x224", "fix the shape of an input; ? leaves a dim as it is", true},
       {"--overridable", "NAME,...", "initializers that stay inputs with a default, where they are graph inputs too"},
       {"--outputs", "NAME,...", "cut the graph at these values"},
+      {"--tf32", nullptr, "float32 products may round their operands to tf32 where a chip has it"},
       {"--no-fuse", nullptr, "one kernel for every node, for debugging"},
       {"--allow-external-root", "DIR", "let external data lie under DIR and behind symbolic links"},
       {"--dump-ir-dir", "DIR", "write the IR of every tier there, numbered"},
+      {"--ptxas", "PATH|none", "assembler for cuda images (default: that of $ADZE_PTXAS, PATH or CUDA_HOME, if any)"},
   };
   return flags;
 }
@@ -128,6 +133,8 @@ std::optional<CompileOptions> adze::cli::readCompileOptions(const Flags &flags, 
   CompileOptions options;
   if (flags.has("--target"))
     options.targets = splitList(flags.value("--target"));
+  else if (std::vector<std::string> targets = targetsOfDevices(flags); !targets.empty())
+    options.targets = targets;
   if (options.targets.empty()) {
     console.usage("--target is empty", "a package holds code for one target at least", "for example --target=cpu");
     return std::nullopt;
@@ -141,8 +148,12 @@ std::optional<CompileOptions> adze::cli::readCompileOptions(const Flags &flags, 
   options.optLevel = static_cast<unsigned>(*level);
   options.threads = static_cast<unsigned>(*threads);
   options.fuse = !flags.has("--no-fuse");
+  options.tf32 = flags.has("--tf32");
   options.stripDebug = flags.has("--strip-debug");
   options.dumpDir = flags.value("--dump-ir-dir");
+  std::string ptxas = flags.value("--ptxas");
+  if (llvm::any_of(options.targets, [](const std::string &t) { return llvm::StringRef(t).starts_with("cuda"); }))
+    options.programs["ptxas"] = ptxas.empty() ? cuda::findPtxas() : ptxas == "none" ? "" : ptxas;
   options.import.allowedRoot = flags.value("--allow-external-root");
   options.import.outputs = splitList(flags.value("--outputs"));
   for (std::string &name : splitList(flags.value("--overridable")))
@@ -160,7 +171,7 @@ std::optional<CompileOptions> adze::cli::readCompileOptions(const Flags &flags, 
   for (const char *name : {"--dim", "--input-shape"})
     for (const std::string &value : flags.values(name))
       line += std::string(" ") + name + "=" + value;
-  for (const char *name : {"--no-fuse", "--strip-debug"})
+  for (const char *name : {"--tf32", "--no-fuse", "--strip-debug"})
     if (flags.has(name))
       line += std::string(" ") + name;
   return options;

@@ -1,4 +1,5 @@
 #include "tools/adze/Disassemble.h"
+#include "targets/cuda/Describe.h"
 #include "llvm/MC/MCAsmInfo.h"
 #include "llvm/MC/MCContext.h"
 #include "llvm/MC/MCDisassembler/MCDisassembler.h"
@@ -67,6 +68,8 @@ struct Disassembler {
 } // namespace
 
 std::optional<std::string> adze::cli::disassemble(ArrayRef<char> code, StringRef symbol, std::string &why) {
+  if (cuda::isImage(code))
+    return cuda::describeKernel(code, symbol, why);
   auto object = object::ObjectFile::createELFObjectFile(MemoryBufferRef(StringRef(code.data(), code.size()), "image"));
   if (!object) {
     why = toString(object.takeError());

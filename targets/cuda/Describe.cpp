@@ -1,0 +1,88 @@
+#include "targets/cuda/Describe.h"
+#include "targets/cuda/driver/Image.h"
+#include "llvm/Object/ELFObjectFile.h"
+#include <cstring>
+
+using namespace llvm;
+
+namespace adze::cuda {
+
+bool isImage(ArrayRef<char> section) {
+  return section.size() >= sizeof(kImageMagic) && !std::memcmp(section.data(), kImageMagic, sizeof(kImageMagic));
+}
+
+StringRef entryText(StringRef ptx, StringRef kernel) {
+  for (size_t at = ptx.find(".entry "); at != StringRef::npos; at = ptx.find(".entry ", at + 1)) {
+    StringRef name = ptx.substr(at + 7).ltrim();
+    if (!name.consume_front(kernel) || name.empty() || !(name.front() == '(' || isspace(name.front())))
+      continue;
+    size_t start = ptx.rfind('\n', at);
+    start = start == StringRef::npos ? 0 : start + 1;
+    unsigned depth = 0;
+    for (size_t i = at; i < ptx.size(); ++i) {
+      if (ptx[i] == '{')
+        ++depth;
+      else if (ptx[i] == '}' && --depth == 0)
+        return ptx.slice(start, i + 1);
+    }
+  }
+  return {};
+}
+
+/// Registers from the upper byte of sh_info of section .text.KERNEL, static shared memory from the size of .nv.shared:
+/// what ptxas 12 and 13 write (compared with the text of ptxas -v).
+static std::string resourcesIn(StringRef cubin, StringRef kernel) {
+  auto object = object::ELFObjectFile<object::ELF64LE>::create(MemoryBufferRef(cubin, "cubin"));
+  if (!object) {
+    consumeError(object.takeError());
+    return "";
+  }
+  auto sections = object->getELFFile().sections();
+  if (!sections) {
+    consumeError(sections.takeError());
+    return "";
+  }
+  std::string registers, shared = "0";
+  for (const auto &section : *sections) {
+    Expected<StringRef> name = object->getELFFile().getSectionName(section);
+    if (!name) {
+      consumeError(name.takeError());
+      continue;
+    }
+    if (*name == (".text." + kernel).str())
+      registers = std::to_string(section.sh_info >> 24);
+    else if (*name == (".nv.shared." + kernel).str())
+      shared = std::to_string(section.sh_size);
+  }
+  return registers.empty() ? "" : registers + " registers, " + shared + " bytes of static shared memory";
+}
+
+std::optional<std::string> describeKernel(ArrayRef<char> section, StringRef kernel, std::string &why) {
+  std::vector<ImageCode> codes;
+  why = readImage(section.data(), section.size(), codes);
+  if (!why.empty())
+    return std::nullopt;
+  std::string out;
+  bool found = false;
+  for (const ImageCode &code : codes) {
+    if (code.entry.kind == ImageKind::cubin) {
+      std::string resources = resourcesIn(StringRef(code.data, code.entry.size), kernel);
+      if (!resources.empty())
+        out += "// " + code.name() + ": " + resources + "\n";
+      continue;
+    }
+    StringRef text = entryText(StringRef(code.data, code.entry.size - 1), kernel);
+    if (text.empty())
+      continue;
+    found = true;
+    out += ("// " + code.name() + ", version " + Twine(code.entry.ptxVersion / 10) + "." +
+            Twine(code.entry.ptxVersion % 10) + "\n" + text + "\n")
+               .str();
+  }
+  if (found)
+    return out;
+  why = "no such kernel in the image";
+  return std::nullopt;
+}
+
+} // namespace adze::cuda

@@ -1,0 +1,56 @@
+// Element arithmetic that the machine has instructions for. Accuracy of the approximations: PTX ISA 9.0, "Floating
+// Point Instructions"; test/unit/cuda holds them to the ULP table.
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "targets/cuda/lower/CudaHardware.h"
+
+namespace adze::cuda {
+
+static Value inlinePtx(ImplicitLocOpBuilder &b, Type result, StringRef text, StringRef constraints,
+                       ValueRange operands) {
+  return LLVM::InlineAsmOp::create(b, result, operands, text, constraints, /*has_side_effects=*/false,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
+                                   ArrayAttr())
+      .getResult(0);
+}
+
+Value CudaArithmetic::function(ImplicitLocOpBuilder &b, Operation *op, Type compute, ValueRange operands) const {
+  if (!compute.isF32() || isa<VectorType>(operands[0].getType()))
+    return {};
+  if (isa<math::Exp2Op>(op)) // 2 ulp; subnormal arguments and results are kept
+    return inlinePtx(b, compute, "ex2.approx.f32 $0, $1;", "=f,f", operands[0]);
+  if (isa<math::RsqrtOp>(op)) // 2^-22.9 relative; -0 and 0 give -inf and inf
+    return inlinePtx(b, compute, "rsqrt.approx.f32 $0, $1;", "=f,f", operands[0]);
+  return {};
+}
+
+/// "cvt.e4m3x2" and "cvt.e5m2x2": compute capability 8.9 on.
+static StringRef pairOf(Type t) { return isa<Float8E4M3FNType>(t) ? "e4m3x2" : isa<Float8E5M2Type>(t) ? "e5m2x2" : ""; }
+
+Value CudaArithmetic::widen(ImplicitLocOpBuilder &b, Value reg, Type from) const {
+  StringRef pair = pairOf(from);
+  if (pair.empty() || sm < 89 || isa<VectorType>(reg.getType()))
+    return {};
+  Value two = arith::ExtUIOp::create(b, b.getI16Type(), reg);
+  Value halves = inlinePtx(b, b.getI32Type(), ("cvt.rn.f16x2." + pair + " $0, $1;").str(), "=r,h", two);
+  Value low = arith::TruncIOp::create(b, b.getI16Type(), halves);
+  Value half = arith::BitcastOp::create(b, b.getF16Type(), low);
+  return arith::ExtFOp::create(b, b.getF32Type(), half);
+}
+
+Value CudaArithmetic::narrow(ImplicitLocOpBuilder &b, Value f32, Type to, bool sat) const {
+  if (isa<VectorType>(f32.getType()))
+    return {};
+  if (to.isBF16()) {
+    Value bits = arith::TruncFOp::create(b, b.getBF16Type(), f32);
+    return arith::BitcastOp::create(b, b.getI16Type(), bits);
+  }
+  StringRef pair = pairOf(to);
+  if (pair.empty() || sm < 89 || !sat) // the instruction saturates always
+    return {};
+  Value zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
+  Value two = inlinePtx(b, b.getI16Type(), ("cvt.rn.satfinite." + pair + ".f32 $0, $1, $2;").str(), "=h,f,f",
+                        ValueRange{zero, f32}); // the second operand goes into the low half
+  return arith::TruncIOp::create(b, b.getI8Type(), two);
+}
+
+} // namespace adze::cuda

@@ -1,0 +1,127 @@
+// Positions, exchanges, barriers, copies, atomics and launch bounds.
+#include "targets/cuda/lower/CudaHardware.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "targets/cuda/CudaTarget.h"
+
+namespace adze::cuda {
+
+CudaHardware::CudaHardware(const TargetArch &arch)
+    : arch(arch), sm(smOf(arch)), sm90a(sm == 90 && isArchSpecific(arch)), hooks(sm) {
+  limits.sharedBytes = arch.machine.value("shared_bytes", 48 << 10);
+  limits.asyncCopy = true;
+}
+
+Value CudaHardware::threadInBlock(ImplicitLocOpBuilder &b) { return NVVM::ThreadIdXOp::create(b, b.getI32Type()); }
+Value CudaHardware::block(ImplicitLocOpBuilder &b) { return NVVM::BlockIdXOp::create(b, b.getI32Type()); }
+
+static Value constant(ImplicitLocOpBuilder &b, int64_t v) {
+  return LLVM::ConstantOp::create(b, b.getI32Type(), b.getI32IntegerAttr(v));
+}
+
+/// shfl.sync with all lanes of the warp. PTX ISA "shfl.sync": operand c holds the clamp (31) and no segments.
+static Value shuffle(ImplicitLocOpBuilder &b, Value v, Value lane, NVVM::ShflKind kind) {
+  return NVVM::ShflOp::create(b, v.getType(), constant(b, -1), v, lane, constant(b, 31), kind, UnitAttr());
+}
+Value CudaHardware::shuffleXor(ImplicitLocOpBuilder &b, Value v, unsigned mask) {
+  return shuffle(b, v, constant(b, mask), NVVM::ShflKind::bfly);
+}
+Value CudaHardware::shuffleFrom(ImplicitLocOpBuilder &b, Value v, Value lane) {
+  return shuffle(b, v, lane, NVVM::ShflKind::idx);
+}
+
+void CudaHardware::barrier(ImplicitLocOpBuilder &b, const gpu::Group &group) {
+  if (group.wholeBlock)
+    NVVM::BarrierOp::create(b);
+  else if (group.warps == 1)
+    NVVM::SyncWarpOp::create(b, constant(b, -1));
+  else
+    NVVM::BarrierOp::create(b, TypeRange(), constant(b, group.barrier), constant(b, group.warps * 32),
+                            NVVM::BarrierReductionAttr(), Value());
+}
+
+void CudaHardware::asyncCopy(ImplicitLocOpBuilder &b, Value sharedPtr, Value globalPtr, unsigned bytes, Value live) {
+  // .cg (16 bytes only) keeps streamed tiles out of L1.
+  auto cache = bytes == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
+  NVVM::CpAsyncOp::create(b, sharedPtr, globalPtr, bytes, cache, live);
+}
+void CudaHardware::asyncCommit(ImplicitLocOpBuilder &b) { NVVM::CpAsyncCommitGroupOp::create(b); }
+void CudaHardware::asyncWait(ImplicitLocOpBuilder &b, unsigned pending) {
+  NVVM::CpAsyncWaitGroupOp::create(b, pending);
+}
+
+static tile::TileReduceKind reduceKind(gpu::AtomicKind kind) {
+  switch (kind) {
+  case gpu::AtomicKind::add:
+    return tile::TileReduceKind::add;
+  case gpu::AtomicKind::max:
+    return tile::TileReduceKind::max;
+  case gpu::AtomicKind::min:
+    return tile::TileReduceKind::min;
+  case gpu::AtomicKind::mul:
+    return tile::TileReduceKind::mul;
+  }
+  return tile::TileReduceKind::add;
+}
+
+/// The machine's own operation, where its result is the tile dialect's: integers, and float32/64 sums.
+static std::optional<LLVM::AtomicBinOp> machineAtomic(gpu::AtomicKind kind, bool isUnsigned, Type element) {
+  bool wide = scalar::bitWidth(element) >= 32;
+  if (!wide || kind == gpu::AtomicKind::mul)
+    return std::nullopt;
+  if (isa<FloatType>(element)) {
+    if (kind == gpu::AtomicKind::add)
+      return LLVM::AtomicBinOp::fadd;
+    return std::nullopt;
+  }
+  if (kind == gpu::AtomicKind::add)
+    return LLVM::AtomicBinOp::add;
+  if (kind == gpu::AtomicKind::max)
+    return isUnsigned ? LLVM::AtomicBinOp::umax : LLVM::AtomicBinOp::max;
+  return isUnsigned ? LLVM::AtomicBinOp::umin : LLVM::AtomicBinOp::min;
+}
+
+LogicalResult CudaHardware::atomic(ImplicitLocOpBuilder &b, gpu::AtomicKind kind, bool isUnsigned, Type element,
+                                   Value ptr, Value v) {
+  constexpr auto relaxed = LLVM::AtomicOrdering::monotonic;
+  if (auto op = machineAtomic(kind, isUnsigned, element)) {
+    LLVM::AtomicRMWOp::create(b, *op, ptr, v, relaxed);
+    return success();
+  }
+  // Everything else: compare and swap until nobody interfered.
+  bool refused = false;
+  scalar::Arithmetic math(b, [&](Operation *, const Twine &) { refused = true; }, &hooks);
+  unsigned bytes = std::max(1u, scalar::bitWidth(math.storageType(element)) / 8);
+  Type word = b.getIntegerType(8 * bytes), stored = v.getType();
+  auto asWord = [&](Value x) -> Value { return x.getType() == word ? x : LLVM::BitcastOp::create(b, word, x); };
+  auto fromWord = [&](Value x) -> Value {
+    return math.fromStorage(stored == word ? x : Value(LLVM::BitcastOp::create(b, stored, x)), element);
+  };
+  Value first = LLVM::LoadOp::create(b, word, ptr, bytes, /*isVolatile=*/false, /*isNonTemporal=*/false,
+                                     /*isInvariant=*/false, /*isInvariantGroup=*/false, relaxed);
+  auto attempt = [&](OpBuilder &, Location, ValueRange carried) {
+    Value sum = math.combine(reduceKind(kind), isUnsigned, element, fromWord(carried[0]), math.fromStorage(v, element));
+    Value next = asWord(math.toStorage(sum, element));
+    auto swap = LLVM::AtomicCmpXchgOp::create(b, ptr, carried[0], next, relaxed, relaxed);
+    Value seen = LLVM::ExtractValueOp::create(b, swap, 0), done = LLVM::ExtractValueOp::create(b, swap, 1);
+    Value again = arith::XOrIOp::create(b, done, arith::ConstantOp::create(b, b.getBoolAttr(true)));
+    scf::ConditionOp::create(b, again, ValueRange{seen});
+  };
+  OpBuilder::InsertionGuard guard(b);
+  scf::WhileOp::create(
+      b, TypeRange{word}, ValueRange{first},
+      [&](OpBuilder &inner, Location loc, ValueRange carried) {
+        b.setInsertionPoint(inner.getInsertionBlock(), inner.getInsertionPoint());
+        attempt(inner, loc, carried);
+      },
+      [](OpBuilder &inner, Location loc, ValueRange carried) { scf::YieldOp::create(inner, loc, carried); });
+  return failure(refused);
+}
+
+void CudaHardware::finishKernel(LLVM::LLVMFuncOp f, unsigned threads) {
+  Builder b(f.getContext());
+  f->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  f->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(), b.getDenseI32ArrayAttr({static_cast<int32_t>(threads)}));
+}
+
+} // namespace adze::cuda
