@@ -36,10 +36,6 @@ unsigned bitsOf(const Problem &p, const char *name) {
   auto it = p.types.find(name);
   return it == p.types.end() ? 32 : it->second.getIntOrFloatBitWidth();
 }
-bool isFloat(const Problem &p, const char *name) {
-  auto it = p.types.find(name);
-  return it == p.types.end() || isa<FloatType>(it->second);
-}
 
 /// Rows of N contiguous elements; `crosswise` operands are read through a square tile.
 Plan planStream(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
@@ -88,22 +84,63 @@ Plan planRowwise(const Problem &p) {
   return plan;
 }
 
-/// Tensor cores want 16-bit tiles of at least 64 x 64; float32 goes through the FMA units, where a block keeps 64
-/// accumulators a thread at most. Tiles shrink until every multiprocessor has a program.
+/// A block's share of a product: rows, columns, warps.
+struct Block {
+  int64_t m, n;
+  unsigned warps;
+};
+/// 64 or 128 accumulators a thread for large products, fewer where there are too few blocks otherwise.
+constexpr Block kMatrixBlocks[] = {{128, 256, 8}, {128, 128, 4}, {64, 128, 4}, {128, 64, 4}, {64, 64, 4},
+                                   {32, 128, 4},  {32, 64, 4},   {16, 128, 4}, {16, 64, 4},  {16, 32, 4}};
+constexpr Block kFmaBlocks[] = {{128, 128, 8}, {64, 128, 4}, {128, 64, 4}, {64, 64, 4}, {32, 64, 4},
+                                {64, 32, 4},   {32, 32, 4},  {16, 64, 4},  {16, 32, 4}};
+
+/// Products of 16-bit floats, 8-bit integers and, where all architectures have them, 8-bit floats run on tensor cores.
+bool usesTensorCores(const Problem &p, const char *name, llvm::ArrayRef<TargetArch> archs) {
+  auto it = p.types.find(name);
+  if (it == p.types.end())
+    return false;
+  if (isa<Float8E4M3FNType, Float8E5M2Type>(it->second))
+    return llvm::all_of(archs, [](const TargetArch &a) { return smOf(a) >= 89 && ptxVersionOf(a) >= 84; });
+  return it->second.isF16() || it->second.isBF16() || it->second.isInteger(8) || it->second.isUnsignedInteger(8) ||
+         it->second.isSignedInteger(8);
+}
+
+/// The block with the least time for all of it: waves over the multiprocessors, each as long as the slower of
+/// arithmetic and operand traffic. Units: cycles for a step of 32 bytes of k; 1024 multiply-adds of 16 bits (64 of
+/// float32) and about 40 bytes from L2 in each cycle of a multiprocessor.
+Block chooseBlock(int64_t m, int64_t n, int64_t batch, bool matrix, int64_t step, llvm::ArrayRef<TargetArch> archs) {
+  Block best{};
+  double bestTime = 0;
+  int64_t units = multiprocessors(archs);
+  for (const Block &b : matrix ? llvm::ArrayRef<Block>(kMatrixBlocks) : llvm::ArrayRef<Block>(kFmaBlocks)) {
+    int64_t programs = batch * ((m + b.m - 1) / b.m) * ((n + b.n - 1) / b.n);
+    double waves = programs <= units ? 1 : double(programs) / units + 0.5;
+    double arithmetic = double(b.m * b.n) * step / (matrix ? 1024 : 64), traffic = double(b.m + b.n) * 32 / 40;
+    double time = waves * (std::max(arithmetic, traffic) + 0.1 * std::min(arithmetic, traffic) + 8);
+    if (!best.m || time < bestTime) {
+      best = b;
+      bestTime = time;
+    }
+  }
+  return best;
+}
+
 Plan planMatmul(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   Plan plan;
   plan.form = "plain";
   int64_t m = std::max<int64_t>(1, p.extent("M")), n = std::max<int64_t>(1, p.extent("N")),
           k = std::max<int64_t>(1, p.extent("K")), batch = std::max<int64_t>(1, p.extent("B"));
-  unsigned bits = bitsOf(p, "a");
-  bool wide = bits >= 32 && isFloat(p, "a");
-  int64_t most = bits == 64 ? 32 : wide ? 64 : 128;
-  int64_t bm = clamp(pow2(m), 16, most), bn = clamp(pow2(n), 16, most);
-  auto programs = [&] { return batch * ((m + bm - 1) / bm) * ((n + bn - 1) / bn); };
-  while (programs() < multiprocessors(archs) && std::max(bm, bn) > 32)
-    (bm > bn ? bm : bn) /= 2;
-  int64_t bk = clamp(pow2(k), 16, wide ? 16 : bits == 8 ? 64 : 32);
-  plan.params = {{"BM", bm}, {"BN", bn}, {"BK", bk}, {"split", 1}, {"granule", 16}};
+  unsigned bits = std::max(8u, bitsOf(p, "a"));
+  bool matrix = usesTensorCores(p, "a", archs);
+  Block b = chooseBlock(m, n, batch, matrix, 256 / bits, archs);
+  if (bits == 64) // two registers an accumulator
+    b = {std::min<int64_t>(b.m, 64), std::min<int64_t>(b.n, 64), b.warps};
+  // Rows of 64 bytes in shared memory, 128 where tiles are small and a step would end too soon.
+  int64_t bytes = matrix && b.m * b.n <= 64 * 64 ? 128 : 64;
+  int64_t bk = clamp(pow2(k), matrix ? 256 / bits : 8, bytes * 8 / bits);
+  plan.params = {{"BM", b.m},    {"BN", b.n}, {"BK", bk}, {"split", 1}, {"warps", b.warps}, {"stages", matrix ? 4 : 3},
+                 {"granule", 16}};
   return plan;
 }
 
@@ -113,12 +150,12 @@ Plan planConv(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   plan.form = "linear";
   int64_t f = std::max<int64_t>(1, p.extent("F")), pixels = std::max<int64_t>(1, p.extent("P")),
           c = std::max<int64_t>(1, p.extent("C")), images = std::max<int64_t>(1, p.extent("N"));
-  bool wide = bitsOf(p, "x") >= 32;
-  int64_t bf = clamp(pow2(f), 16, 64), bp = clamp(pow2(pixels), 16, wide ? 64 : 128);
-  auto programs = [&] { return images * ((f + bf - 1) / bf) * ((pixels + bp - 1) / bp); };
-  while (programs() < multiprocessors(archs) && std::max(bf, bp) > 32)
-    (bf > bp ? bf : bp) /= 2;
-  plan.params = {{"swap", 1}, {"BF", bf}, {"BP", bp}, {"BC", clamp(pow2(c), 16, wide ? 16 : 32)}, {"granule", 16}};
+  unsigned bits = std::max(8u, bitsOf(p, "x"));
+  bool matrix = usesTensorCores(p, "x", archs);
+  Block b = chooseBlock(f, pixels, images * std::max<int64_t>(1, p.extent("G")), matrix, 256 / bits, archs);
+  b.n = std::min<int64_t>(b.n, 128); // pixels are gathered: a wide tile costs more than it saves
+  int64_t bc = clamp(pow2(c), matrix ? 256 / bits : 8, 512 / bits);
+  plan.params = {{"swap", 1}, {"BF", b.m}, {"BP", b.n}, {"BC", bc}, {"warps", b.warps}, {"stages", 3}, {"granule", 16}};
   return plan;
 }
 
@@ -131,13 +168,28 @@ Plan planWindows(const Problem &p, llvm::StringRef channels) {
   return plan;
 }
 
-Plan planAttention(const Problem &p) {
+/// Rows of a warp are whole rows of scores: four warps own 64 queries, eight own 128. Keys and values of a step stay at
+/// or below 16 KiB each, so that two stages and the queries fit the smallest shared memory.
+Plan planAttention(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   Plan plan;
   plan.form = "flash";
-  bool wide = bitsOf(p, "a") >= 32;
-  int64_t d = std::max(p.extent("D"), p.extent("DV"));
-  int64_t s = std::max<int64_t>(1, p.extent("S"));
-  plan.params = {{"BM", clamp(pow2(s), 16, wide || d > 128 ? 32 : 64)}, {"BN", wide || d > 128 ? 32 : 64}};
+  unsigned bits = bitsOf(p, "a");
+  bool matrix = usesTensorCores(p, "a", archs);
+  int64_t d = std::max<int64_t>(16, std::max(p.extent("D"), p.extent("DV"))), s = std::max<int64_t>(1, p.extent("S"));
+  int64_t blocks = std::max<int64_t>(1, p.extent("B")) * std::max<int64_t>(1, p.extent("H"));
+  int64_t bm, bn, warps = 4;
+  if (matrix) {
+    bool many = blocks * ((s + 127) / 128) >= multiprocessors(archs) && d <= 128 && s >= 256;
+    bm = s <= 16 ? 16 : s <= 32 ? 32 : many ? 128 : 64;
+    bn = d <= 128 ? 64 : 32;
+    if (bm <= 32) // warps side by side along the keys
+      bn = d <= 64 ? 128 : 64;
+    warps = bm == 128 ? 8 : 4;
+  } else {
+    bm = clamp(pow2(s), 1, 32);
+    bn = d * bits / 8 <= 256 ? 64 : 32;
+  }
+  plan.params = {{"BM", bm}, {"BN", bn}, {"warps", warps}, {"stages", 2}};
   return plan;
 }
 
@@ -180,7 +232,7 @@ Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   if (p.family == "rowwise")
     return planRowwise(p);
   if (p.family == "attention")
-    return planAttention(p);
+    return planAttention(p, archs);
   if (p.family == "depthwise")
     return planWindows(p, "BF");
   if (p.family == "pool" || p.family == "pool_indices")

@@ -47,6 +47,7 @@ public:
   std::unique_ptr<gpu::DotForm> chooseDot(tile::DotOp dot, unsigned warps) override;
   FailureOr<SmallVector<Value>> emitDot(gpu::Lowering &l, tile::DotOp dot, const gpu::DotForm &form) override;
   FailureOr<bool> lowerLoop(gpu::Lowering &l, scf::ForOp loop) override;
+  bool loadShared(gpu::Lowering &l, tile::LoadOp load, const gpu::DotForm::Operand &want) override;
   unsigned preferredWarps(tile::KernelOp kernel) override;
 
 private:

@@ -1,18 +1,23 @@
 // Dots and loops of the generic path: targets/gpu's forms with mma.sync as the matrix unit. Kernels of sm_90a with warp
 // roles are lowered apart (sm90/).
+#include "targets/cuda/CudaTarget.h"
 #include "targets/cuda/lower/CudaHardware.h"
 #include "targets/cuda/lower/MatrixSync.h"
 
 namespace adze::cuda {
 
 std::unique_ptr<gpu::DotForm> CudaHardware::chooseDot(tile::DotOp dot, unsigned warps) {
-  MatrixSync unit(sm);
+  MatrixSync unit(sm, ptxVersionOf(arch));
   return gpu::chooseTiledDot(dot, warps, limits, &unit);
 }
 
 FailureOr<SmallVector<Value>> CudaHardware::emitDot(gpu::Lowering &l, tile::DotOp dot, const gpu::DotForm &form) {
-  MatrixSync unit(sm);
+  MatrixSync unit(sm, ptxVersionOf(arch));
   return gpu::emitTiledDot(l, dot, static_cast<const gpu::TiledDot &>(form), &unit);
+}
+
+bool CudaHardware::loadShared(gpu::Lowering &, tile::LoadOp load, const gpu::DotForm::Operand &) {
+  return bool(gpu::plainLoad(load.getTile())); // the dot loads it, where it knows the form of the rows
 }
 
 FailureOr<bool> CudaHardware::lowerLoop(gpu::Lowering &l, scf::ForOp loop) { return gpu::pipelineLoop(l, loop); }

@@ -40,16 +40,16 @@ static Atom accumulator() {
 }
 
 /// The name of a type in the instruction; empty: there is none.
-static std::string typeName(Type t, bool isUnsigned, unsigned sm) {
+static std::string typeName(Type t, bool isUnsigned, bool hasFp8) {
   if (t.isF16())
     return "f16";
   if (t.isBF16())
     return "bf16";
   if (t.isInteger(8))
     return isUnsigned ? "u8" : "s8";
-  if (sm >= 89 && isa<Float8E4M3FNType>(t))
+  if (hasFp8 && isa<Float8E4M3FNType>(t))
     return "e4m3";
-  if (sm >= 89 && isa<Float8E5M2Type>(t))
+  if (hasFp8 && isa<Float8E5M2Type>(t))
     return "e5m2";
   return {};
 }
@@ -70,8 +70,8 @@ std::optional<MatrixInstruction> MatrixSync::select(tile::DotOp dot) const {
     nameA = nameB = "tf32";
     op.roundToTf32 = true;
   } else {
-    nameA = typeName(a, dot.getUnsignedA(), sm);
-    nameB = typeName(b, dot.getUnsignedB(), sm);
+    nameA = typeName(a, dot.getUnsignedA(), hasFp8);
+    nameB = typeName(b, dot.getUnsignedB(), hasFp8);
     // 8-bit kinds mix among themselves, 16-bit kinds do not.
     if (nameA.empty() || nameB.empty() || a.getIntOrFloatBitWidth() != b.getIntOrFloatBitWidth() ||
         (a != b && a.getIntOrFloatBitWidth() != 8) || integers != isa<IntegerType>(b))

@@ -10,8 +10,8 @@ using namespace mlir;
 
 class MatrixSync : public gpu::MatrixUnit {
 public:
-  /// `sm`: 10 * major + minor of the compute capability.
-  explicit MatrixSync(unsigned sm) : sm(sm) {}
+  /// 10 * major + minor of the compute capability and of the PTX version.
+  MatrixSync(unsigned sm, unsigned ptx) : hasFp8(sm >= 89 && ptx >= 84) {}
   std::optional<gpu::MatrixInstruction> select(tile::DotOp dot) const override;
   SmallVector<Value> multiply(ImplicitLocOpBuilder &b, const gpu::MatrixInstruction &op, ValueRange a, ValueRange bb,
                               ValueRange c) const override;
@@ -20,7 +20,7 @@ public:
   Value roundOperand(ImplicitLocOpBuilder &b, Value f32Bits) const override;
 
 private:
-  unsigned sm;
+  bool hasFp8;
 };
 
 } // namespace adze::cuda

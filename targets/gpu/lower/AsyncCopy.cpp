@@ -269,14 +269,12 @@ void AsyncCopy::issue(Lowering &l, const SharedTile &to) {
   const View &view = l.view(load.getView());
   Type stored = l.math->storageType(view.element), ptr = view.base.getType();
   Value uniform = uniformOffset(l);
-  unsigned bytes = width / each, perChunk = 16 / bytes;
   Value first; // pointer of the first piece
   OpBuilder::InsertionGuard guard(l.b);
   if (replica) {
     auto branch = scf::IfOp::create(l.b, replica, /*withElseRegion=*/false);
     l.b.setInsertionPoint(branch.thenBlock()->getTerminator());
   }
-  unsigned rowDim = to.inner == to.shape.size() - 1 ? to.shape.size() - 2 : to.shape.size() - 1;
   for (const Piece &piece : pieces) {
     Value source;
     if (piece.pointer) {
@@ -288,29 +286,7 @@ void AsyncCopy::issue(Lowering &l, const SharedTile &to) {
                                                           ArrayRef<LLVM::GEPArg>{int32_t(piece.constant)}))
                               : first;
     }
-    // Where it goes: constants of rows apart from what the thread contributes.
-    ArrayRef<Value> thread = l.threadCoordinates(layout);
-    Value row = thread[rowDim];
-    int64_t rowConst = layout.offset(piece.reg, rowDim);
-    for (unsigned d = 0; d + 2 < to.shape.size(); ++d) { // batch: its rows lie behind each other
-      row = l.add(row, l.mul(thread[d], l.c32(to.shape[rowDim])));
-      rowConst += layout.offset(piece.reg, d) * to.shape[rowDim];
-    }
-    Value inner = thread[to.inner];
-    int64_t innerConst = layout.offset(piece.reg, to.inner);
-    Value target;
-    if (to.swizzle == 0) {
-      target = rows.linear(row, rowConst, l.mul(inner, l.c32(bytes)), innerConst * bytes);
-    } else if (width == 16) {
-      Value chunk = arith::ShRUIOp::create(l.b, inner, l.c32(llvm::Log2_32(perChunk)));
-      target = rows.at(row, rowConst, chunk, innerConst / perChunk, /*disjoint=*/false);
-    } else {
-      Value at = l.add(inner, l.c32(innerConst));
-      Value chunk = arith::ShRUIOp::create(l.b, at, l.c32(llvm::Log2_32(perChunk)));
-      Value rest = l.mul(Value(arith::AndIOp::create(l.b, at, l.c32(perChunk - 1))), l.c32(bytes));
-      target = rows.at(row, rowConst, chunk, 0, false);
-      target = LLVM::GEPOp::create(l.b, target.getType(), l.b.getI8Type(), target, ArrayRef<LLVM::GEPArg>{rest});
-    }
+    Value target = rows.element(layout, piece.reg, each);
     Value live;
     Value ok = inside(l, piece, live);
     if (ok)

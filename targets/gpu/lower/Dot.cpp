@@ -1,5 +1,6 @@
 // tile.dot: operands to shared memory where nothing has put them there yet, then the form's emission.
 #include "targets/gpu/lower/Dot.h"
+#include "targets/gpu/lower/RowAddress.h"
 
 namespace adze::gpu {
 using namespace adze::tile;
@@ -21,8 +22,7 @@ void zeroShared(Lowering &l, uint64_t offset, uint64_t bytes) {
   put(loop.getInductionVar());
 }
 
-/// A load behind reshapes that drop or add dims of size 1, of memory that nobody writes.
-static LoadOp plainLoad(Value v) {
+LoadOp plainLoad(Value v) {
   SmallVector<int> dims;
   auto load = behindReshapes(v, dims).getDefiningOp<LoadOp>();
   if (!load || cast<ViewType>(load.getView().getType()).getEffect() != Effect::in)
@@ -49,6 +49,47 @@ static TileValue loadForRows(Lowering &l, LoadOp load, Value v, unsigned inner, 
       l.loadTile(load, load.getView(), load.getOffsets(), loaded, there, load.getPadAttr(), load.getInbounds());
   tile.layout = layout;
   return tile;
+}
+
+/// Runs of a row that one access stores.
+static unsigned runOf(const Layout &layout, const SharedTile &rows) {
+  unsigned bytes = std::max(1u, rows.element.getIntOrFloatBitWidth() / 8);
+  unsigned v = layout.vectorWidth(rows.inner, std::max(1u, 16 / bytes));
+  while (v > 1 && layout.shape[rows.inner] % v)
+    v /= 2;
+  return v;
+}
+
+void storeRows(Lowering &l, const TileValue &tile, const SharedTile &rows) {
+  const Layout &layout = tile.layout;
+  unsigned run = runOf(layout, rows), bytes = std::max(1u, rows.element.getIntOrFloatBitWidth() / 8);
+  RowAddress address(l, rows);
+  Type stored = l.math->storageType(rows.element);
+  OpBuilder::InsertionGuard outer(l.b);
+  if (Value first = l.firstReplica(layout)) {
+    auto branch = scf::IfOp::create(l.b, first, /*withElseRegion=*/false);
+    l.b.setInsertionPoint(branch.thenBlock()->getTerminator());
+  }
+  for (unsigned r = 0; r < layout.registers(); r += run) {
+    if (layout.isDead(r))
+      continue;
+    Value p = address.element(layout, r, run);
+    SmallVector<Value> parts;
+    for (unsigned i = 0; i < run; ++i)
+      parts.push_back(l.math->toStorage(tile.regs[r + i], rows.element));
+    Value v = parts[0];
+    if (run > 1) {
+      v = LLVM::PoisonOp::create(l.b, VectorType::get({int64_t(run)}, stored));
+      for (unsigned i = 0; i < run; ++i)
+        v = LLVM::InsertElementOp::create(l.b, v, parts[i], l.c32(i));
+    }
+    OpBuilder::InsertionGuard guard(l.b);
+    if (Value alive = l.alive(layout, r)) {
+      auto branch = scf::IfOp::create(l.b, alive, /*withElseRegion=*/false);
+      l.b.setInsertionPoint(branch.thenBlock()->getTerminator());
+    }
+    LLVM::StoreOp::create(l.b, v, p, bytes * run);
+  }
 }
 
 TileValue operandTile(Lowering &l, Value v, const SharedTile &rows, bool isUnsigned) {
@@ -83,7 +124,7 @@ SharedTile placeOperand(Lowering &l, Value v, SharedTile rows, bool isUnsigned) 
     zeroShared(l, rows.offset, rows.bytes);
     l.barrier();
   }
-  l.toShared(operandTile(l, v, rows, isUnsigned), rows);
+  storeRows(l, operandTile(l, v, rows, isUnsigned), rows);
   return rows;
 }
 

@@ -78,6 +78,9 @@ FailureOr<SmallVector<Value>> emitTiledDot(Lowering &l, tile::DotOp dot, const T
 /// such a loop, nothing was emitted.
 FailureOr<bool> pipelineLoop(Lowering &l, scf::ForOp loop);
 
+/// x + dot(a, b, 0) becomes dot(a, b, x) (licence F2 of docs/tile.md, docs/staging.md): the sum stays in the accumulators.
+void accumulateInPlace(tile::KernelOp kernel);
+
 /// The value behind reshapes that only add or drop dims of size 1; `dims`: for each dim of `v` that of the result, or
 /// -1.
 Value behindReshapes(Value v, SmallVectorImpl<int> &dims);
@@ -86,6 +89,10 @@ std::optional<unsigned> contiguousDim(Value v);
 /// The registers of an operand, in the element type of `rows` and fit to be stored to them: loaded for the purpose
 /// where it is a load.
 TileValue operandTile(Lowering &l, Value v, const SharedTile &rows, bool isUnsigned);
+/// A load behind reshapes that drop or add dims of size 1, of memory that nobody writes; or null.
+tile::LoadOp plainLoad(Value v);
+/// Stores registers to rows of shared memory.
+void storeRows(Lowering &l, const TileValue &tile, const SharedTile &rows);
 /// `rows` is larger than the tile: its bytes are to be zeroed before it is stored.
 bool needsZeros(Value v, const SharedTile &rows);
 /// Stores `v` to shared memory as `rows` says and gives it its place. A barrier is needed before others read it.

@@ -332,7 +332,7 @@ LogicalResult LoopPipeline::storeEarly(Value iv, Value slot) {
     SharedTile to = o.rows;
     to.offset += aheadRing;
     to.slot = slot;
-    l.toShared(tile, to);
+    storeRows(l, tile, to);
   }
   return success();
 }

@@ -2,15 +2,20 @@
 
 namespace adze::gpu {
 
-RowAddress::RowAddress(Lowering &l, const SharedTile &tile) : l(l), swizzle(tile.swizzle) {
-  unsigned element = std::max(1u, tile.element.getIntOrFloatBitWidth() / 8);
+RowAddress::RowAddress(Lowering &l, const SharedTile &tile) : l(l), swizzle(tile.swizzle), inner(tile.inner) {
+  elementBytes = std::max(1u, tile.element.getIntOrFloatBitWidth() / 8);
   int64_t row = tile.shape[tile.inner]; // a single row
-  for (unsigned d = tile.shape.size(); d-- > 0;)
-    if (d != tile.inner) {
+  rowsOf.assign(tile.shape.size(), 0);
+  int64_t skipped = 1;
+  for (unsigned d = tile.shape.size(); d-- > 0;) {
+    if (d == tile.inner)
+      continue;
+    if (skipped == 1)
       row = tile.strides[d];
-      break;
-    }
-  bytes = row * element;
+    rowsOf[d] = skipped;
+    skipped *= tile.shape[d];
+  }
+  bytes = row * elementBytes;
   base = LLVM::PtrToIntOp::create(l.b, l.b.getI32Type(), l.sharedPointer(tile.offset));
   slot = tile.slot;
 }
@@ -78,6 +83,30 @@ Value RowAddress::linear(Value row, int64_t rowConst, Value offset, int64_t offs
       part = l.add(part, slot);
   }
   return pointer(part, rowConst * bytes + offsetConst);
+}
+
+Value RowAddress::element(const Layout &layout, unsigned reg, unsigned run) {
+  ArrayRef<Value> thread = l.threadCoordinates(layout);
+  Value row;
+  int64_t rowConst = 0;
+  for (unsigned d = 0; d < rowsOf.size(); ++d) {
+    if (d == inner)
+      continue;
+    Value part = l.mul(thread[d], l.c32(rowsOf[d]));
+    row = row ? l.add(row, part) : part;
+    rowConst += layout.offset(reg, d) * rowsOf[d];
+  }
+  int64_t innerConst = layout.offset(reg, inner);
+  unsigned each = 16 / elementBytes;
+  if (!swizzle)
+    return linear(row, rowConst, l.mul(thread[inner], l.c32(elementBytes)), innerConst * elementBytes);
+  auto chunkOf = [&](Value v) -> Value { return arith::ShRUIOp::create(l.b, v, l.c32(llvm::Log2_32(each))); };
+  if (run == each)
+    return at(row, rowConst, chunkOf(thread[inner]), innerConst / each, /*disjoint=*/false);
+  Value place = l.add(thread[inner], l.c32(innerConst));
+  Value rest = l.mul(Value(arith::AndIOp::create(l.b, place, l.c32(each - 1))), l.c32(elementBytes));
+  Value p = at(row, rowConst, chunkOf(place), 0, false);
+  return LLVM::GEPOp::create(l.b, p.getType(), l.b.getI8Type(), p, ArrayRef<LLVM::GEPArg>{rest});
 }
 
 } // namespace adze::gpu

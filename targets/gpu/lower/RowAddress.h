@@ -17,6 +17,8 @@ public:
   Value at(Value row, int64_t rowConst, Value chunk, int64_t chunkConst, bool disjoint, int64_t extra = 0);
   /// Row row + rowConst at `offset` + offsetConst bytes; not for swizzled tiles.
   Value linear(Value row, int64_t rowConst, Value offset, int64_t offsetConst);
+  /// The element of a register of `layout`, which starts a run of `run` elements of a row.
+  Value element(const Layout &layout, unsigned reg, unsigned run);
 
 private:
   Value pointer(Value address, int64_t constant);
@@ -24,7 +26,8 @@ private:
 
   Lowering &l;
   Value base, slot; // i32
-  unsigned bytes, swizzle;
+  unsigned bytes, swizzle, elementBytes, inner;
+  SmallVector<int64_t, 5> rowsOf; // rows that one step along a dim skips; of inner: 0
   llvm::DenseMap<std::pair<Value, Value>, Value> parts;
   llvm::DenseMap<std::pair<Value, int64_t>, Value> pointers;
 };
