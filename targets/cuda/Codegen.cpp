@@ -209,37 +209,6 @@ void moveToPart(LLVM::LLVMFuncOp f, ModuleOp from, ModuleOp part) {
 
 } // namespace
 
-FailureOr<OwningOpRef<ModuleOp>> lowerTiles(ModuleOp module, const TargetArch &arch,
-                                            std::vector<gpu::LoweredKernel> *kernels) {
-  MLIRContext *context = module.getContext();
-  context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect, vector::VectorDialect, cf::ControlFlowDialect,
-                       arith::ArithDialect, math::MathDialect, scf::SCFDialect, affine::AffineDialect>();
-  // Equal offsets and extents become one value, which is how bounds are recognised as equal.
-  OwningOpRef<ModuleOp> text = ModuleOp::create(module.getLoc());
-  for (tile::KernelOp kernel : module.getOps<tile::KernelOp>())
-    text->push_back(kernel->clone());
-  PassManager pm(context);
-  pm.addPass(createCSEPass());
-  if (failed(pm.run(*text)))
-    return failure();
-  OwningOpRef<ModuleOp> out = ModuleOp::create(module.getLoc());
-  bool failedAny = false;
-  for (tile::KernelOp kernel : text->getOps<tile::KernelOp>()) {
-    CudaHardware hardware(arch);
-    gpu::accumulateInPlace(kernel);
-    auto lowered = gpu::lowerKernel(kernel, *out, hardware);
-    if (failed(lowered)) {
-      failedAny = true; // go on: all kernels that cannot be lowered are reported in one run
-      continue;
-    }
-    if (kernels)
-      kernels->push_back(*lowered);
-  }
-  if (failedAny)
-    return failure();
-  return out;
-}
-
 FailureOr<std::string> generatePtx(ModuleOp lowered, const TargetArch &arch, const SerializeOptions &options) {
   static std::once_flag once; // LLVM's own registry
   std::call_once(once, [] {

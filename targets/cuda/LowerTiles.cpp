@@ -1,10 +1,48 @@
-// The pass cuda-lower-tiles, for tests: replaces the tile.kernel ops of a module by what one thread does.
+// tile.kernel ops -> what one thread does; and the pass cuda-lower-tiles, for tests.
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/Passes.h"
 #include "targets/cuda/CudaTarget.h"
+#include "targets/cuda/lower/CudaHardware.h"
 #include "targets/gpu/lower/Lowering.h"
 
 using namespace mlir;
 
 namespace adze::cuda {
+
+FailureOr<OwningOpRef<ModuleOp>> lowerTiles(ModuleOp module, const TargetArch &arch,
+                                            std::vector<gpu::LoweredKernel> *kernels) {
+  MLIRContext *context = module.getContext();
+  context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect, vector::VectorDialect, cf::ControlFlowDialect,
+                       arith::ArithDialect, math::MathDialect, scf::SCFDialect, affine::AffineDialect>();
+  // Equal offsets and extents become one value, which is how bounds are recognised as equal.
+  OwningOpRef<ModuleOp> text = ModuleOp::create(module.getLoc());
+  for (tile::KernelOp kernel : module.getOps<tile::KernelOp>())
+    text->push_back(kernel->clone());
+  PassManager pm(context);
+  pm.addPass(createCSEPass());
+  if (failed(pm.run(*text)))
+    return failure();
+  OwningOpRef<ModuleOp> out = ModuleOp::create(module.getLoc());
+  bool failedAny = false;
+  for (tile::KernelOp kernel : text->getOps<tile::KernelOp>()) {
+    CudaHardware hardware(arch);
+    gpu::accumulateInPlace(kernel);
+    auto lowered = gpu::lowerKernel(kernel, *out, hardware);
+    if (failed(lowered)) {
+      failedAny = true; // go on: all kernels that cannot be lowered are reported in one run
+      continue;
+    }
+    if (kernels)
+      kernels->push_back(*lowered);
+  }
+  if (failedAny)
+    return failure();
+  return out;
+}
+
 namespace {
 
 struct LowerTilesPass : PassWrapper<LowerTilesPass, OperationPass<ModuleOp>> {
@@ -31,7 +69,6 @@ struct LowerTilesPass : PassWrapper<LowerTilesPass, OperationPass<ModuleOp>> {
     module.getBody()->getOperations().splice(module.getBody()->end(), (*lowered)->getBody()->getOperations());
     if (!ptx)
       return;
-    // The text as an attribute, so that tests can look at it.
     SerializeOptions options;
     auto text = generatePtx(module, *target, options);
     if (failed(text))
