@@ -429,3 +429,39 @@ void CopyEngine::blockExits(unsigned rank) {
                           ") is on its way " + (copy->ranks >> rank & 1 ? "to" : "from") +
                           " its shared memory: wait on its mbarrier first");
 }
+
+std::string adze::sim::tensorReductionType(const Transfer &transfer, CopyEngine::Reduction &reduction) {
+  TensorMap map;
+  if (std::string text = decode(transfer.map.bytes, map); !text.empty())
+    return text;
+  switch (map.type) {
+  case 2:
+    reduction.type = AtomicType::U32;
+    break;
+  case 3:
+    reduction.type = AtomicType::S32;
+    break;
+  case 4:
+    reduction.type = AtomicType::U64;
+    break;
+  case 5:
+    reduction.type = AtomicType::S64;
+    break;
+  case 6:
+    reduction.type = AtomicType::F16;
+    break;
+  case 7:
+    reduction.type = AtomicType::F32;
+    break;
+  case 9:
+    reduction.type = AtomicType::BF16;
+    break;
+  default:
+    return "tensor reductions have no element type number " + std::to_string(map.type);
+  }
+  bool isFloat = map.isFloat(), isHalf = isFloat && map.elementBytes() == 2;
+  bool extreme = reduction.op == AtomicOp::Min || reduction.op == AtomicOp::Max;
+  if (isFloat && reduction.op != AtomicOp::Add && !(isHalf && extreme))
+    return "this reduction does not exist for floating-point tensors";
+  return {};
+}

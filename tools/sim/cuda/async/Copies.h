@@ -115,5 +115,8 @@ private:
   std::map<uint64_t, Groups> groups; ///< by rank, warp, lane
 };
 
+/// The element type of a tensor reduction, from the map behind `transfer`; a text if the operation has no such type.
+std::string tensorReductionType(const Transfer &transfer, CopyEngine::Reduction &reduction);
+
 } // namespace adze::sim
 #endif

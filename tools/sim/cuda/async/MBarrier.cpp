@@ -40,6 +40,9 @@ void MBarrier::init(uint32_t count, Tag by, uint32_t line) {
   publishing.clear();
   published[0].clear();
   published[1].clear();
+  publishingCluster.clear();
+  publishedCluster[0].clear();
+  publishedCluster[1].clear();
 }
 
 void MBarrier::inval() {
@@ -53,6 +56,8 @@ void MBarrier::completePhaseIfDone() {
   publishing.generic.at(actor).join({phase + 1 + phasesBefore, 0, 0});
   std::swap(published[phase & 1], publishing);
   publishing.clear();
+  std::swap(publishedCluster[phase & 1], publishingCluster);
+  publishingCluster.clear();
   ++phase;
   pending = expected;
   expectedInPhase = landedInPhase = 0;
@@ -98,8 +103,8 @@ void MBarrier::takeArrival(uint32_t count, bool noComplete, const char *what) {
 }
 
 uint64_t MBarrier::arrive(uint32_t count, bool noComplete) {
+  uint64_t token = uint64_t(phase) << 20 | pending;
   takeArrival(count, noComplete, "mbarrier.arrive");
-  uint64_t token = phase;
   completePhaseIfDone();
   return token;
 }
@@ -108,9 +113,9 @@ uint64_t MBarrier::arriveDrop(uint32_t count, bool noComplete) {
   if (isLive && count > expected)
     throw protocolFault("mbarrier.arrive_drop of " + std::to_string(count) +
                         " lowers the expected count below 0: " + describe());
+  uint64_t token = uint64_t(phase) << 20 | pending;
   takeArrival(count, noComplete, "mbarrier.arrive_drop");
   expected -= count;
-  uint64_t token = phase;
   completePhaseIfDone();
   return token;
 }
@@ -124,6 +129,7 @@ void MBarrier::raisePending() {
 
 bool MBarrier::tokenCompleted(uint64_t token) const {
   checkLive("mbarrier.test_wait");
+  token >>= 20;
   if (token == phase)
     return false;
   if (token + 1 == phase)

@@ -23,8 +23,9 @@ public:
   /// Adds to / subtracts from the transaction count of the current phase.
   void expectTx(uint32_t bytes);
   void completeTx(uint32_t bytes);
-  /// One arrive-on with `count`; answers the state token (the phase arrived at). The caller has joined what the
-  /// arriving threads publish into arriving(). `noComplete`: completing the phase is an error.
+  /// One arrive-on with `count`; answers the state token: the phase arrived at, and the pending count before in the low
+  /// 20 bits. The caller has joined what the arriving threads publish into arriving(). `noComplete`: completing the
+  /// phase is an error.
   uint64_t arrive(uint32_t count, bool noComplete = false);
   uint64_t arriveDrop(uint32_t count, bool noComplete = false);
   /// cp.async.mbarrier.arrive without .noinc.
@@ -34,14 +35,17 @@ public:
   bool completed(unsigned parity) const { return (phase & 1) != (parity & 1); }
   /// Has the phase of a token completed? Throws for tokens two phases old.
   bool tokenCompleted(uint64_t token) const;
-  /// A successful wait: what the completed phase published.
+  /// A successful wait: what the completed phase published to threads of the block, and what (`fromCluster`) threads of
+  /// other blocks published, which only a wait of cluster scope acquires.
   const Knowledge &observe(unsigned parity);
+  const Knowledge &fromCluster(unsigned parity) const { return publishedCluster[parity & 1]; }
   /// Number of the phase that a wait for `parity` waits for, or that has completed for it.
   uint32_t phaseOf(unsigned parity) const {
     return (phase & 1) == (parity & 1) ? phase : phase - 1; // a fresh barrier: -1, "the phase before the first"
   }
 
   Knowledge &arriving() { return publishing; }
+  Knowledge &arrivingFromCluster() { return publishingCluster; }
   uint32_t currentPhase() const { return phase; }
   uint32_t pendingCount() const { return pending; }
   uint32_t expectedCount() const { return expected; }
@@ -72,7 +76,7 @@ private:
   uint32_t observedPhases = 0; ///< phases [0, observedPhases) were observed by a successful wait
   Tag initBy;
   uint32_t lineOfInit = 0;
-  Knowledge publishing, published[2];
+  Knowledge publishing, published[2], publishingCluster, publishedCluster[2];
 };
 
 } // namespace adze::sim

@@ -140,7 +140,8 @@ public:
   /// Did the access behind `tag` happen before what `lane` does now?
   bool ordered(Tag tag, unsigned lane) const {
     if (tag.unit() == unitId) {
-      if (tag.actor() == self && tag.lane() == lane)
+      // An operand read of the warp's asynchronous unit is stamped at the wait that every lane executed.
+      if (tag.actor() == self && (tag.lane() == lane || (tag.lane() == Tag::severalLanes && tag.is(Tag::Async))))
         return true;
       const Known *known = base.generic.find(tag.actor());
       if (known && known->covers(tag.lane(), tag.clock()))
