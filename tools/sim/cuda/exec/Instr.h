@@ -50,10 +50,11 @@ struct Instr {
   Handler handler = nullptr;
   Slot guard; ///< a predicate
   bool guardNegated = false;
-  bool pseudo = false; ///< made by the decoder (reconvergence): not counted, never guarded
-  uint8_t count = 0;   ///< free for the handler: vector size ...
-  uint8_t flags = 0;   ///< free for the handler
-  uint32_t line = 0;   ///< in the PTX text
+  bool pseudo = false;      ///< made by the decoder (reconvergence): not counted, never guarded
+  bool checksLocks = false; ///< the handler checks register locks itself (wgmma.mma_async)
+  uint8_t count = 0;        ///< free for the handler: vector size ...
+  uint8_t flags = 0;        ///< free for the handler
+  uint32_t line = 0;        ///< in the PTX text
   /// Meaning is the handler's own; by convention destinations come first. `slot[0..3]` are enough for plain
   /// instructions; longer operand lists go into an InstrExtra.
   Slot slot[6];

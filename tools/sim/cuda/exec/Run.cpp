@@ -23,7 +23,7 @@ void track(Warp &warp, const Instr &instr) {
       warp.touched.resize(index + 1, 0);
       warp.locks.resize(index + 1, 0);
     }
-    if (uint8_t lock = warp.locks[index])
+    if (uint8_t lock = instr.checksLocks ? 0 : warp.locks[index])
       if (access[i].write || lock == 2)
         lockedRegister(warp, access[i].write, lock);
     warp.touched[index] = warp.serial;
