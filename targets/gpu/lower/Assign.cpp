@@ -229,7 +229,8 @@ LogicalResult Assigner::chooseDots() {
     for (bool isA : {true, false}) {
       Value v = isA ? dot.getA() : dot.getB();
       const DotForm::Operand &want = isA ? out.dots[dot]->a : out.dots[dot]->b;
-      bool all = want.shared && isa_and_nonnull<LoadOp>(v.getDefiningOp());
+      auto load = v.getDefiningOp<LoadOp>();
+      bool all = want.shared && load && cast<ViewType>(load.getView().getType()).getEffect() == Effect::in;
       for (OpOperand &use : v.getUses()) {
         auto other = dyn_cast<DotOp>(use.getOwner());
         if (!other || use.getOperandNumber() > 1) {

@@ -11,6 +11,7 @@
 #define ADZE_TARGETS_GPU_LOWER_LOWERING_H
 
 #include "dialects/tile/TileDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "targets/gpu/lower/Facts.h"
@@ -143,6 +144,7 @@ public:
   /// Reports an error on `op` where there is no room.
   SharedTile allocateShared(Operation *op, ArrayRef<int64_t> shape, Type element, unsigned swizzle = 0,
                             unsigned pad = 0, unsigned align = 16, int inner = -1);
+  uint64_t allocateBytes(Operation *op, uint64_t bytes, unsigned align); // the same, without a shape
   void release(const SharedTile &tile) { shared.release(tile.offset); }
   Value sharedPointer(uint64_t offset);                               // at a byte offset of the block's shared memory
   Value address(const SharedTile &tile, ArrayRef<Value> coordinates); // pointer; coordinates i32
@@ -228,6 +230,7 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
   TileValue emitAnywhere(Value v, const Layout &layout);
   TileValue emitValid(tile::ValidOp op, const Layout &layout);
   TileValue emitConstant(arith::ConstantOp op, const Layout &layout);
+  Value constantTable(arith::ConstantOp op);
   TileValue elementwise(Operation *op, const Layout &layout);
   TileValue broadcastTo(Value source, const Layout &layout);
   Value element(Attribute pad, Type element); // a pad, or 0
@@ -237,6 +240,7 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
   /// Combines along `dim`: registers, lanes, warps, in this order. parts[p][r]: component p of register r, elements
   /// that must not count replaced by a neutral one already. Returns components by register of slice(layout, dim).
   SmallVector<SmallVector<Value, 0>, 2> reduceParts(Operation *op, const Layout &layout, unsigned dim,
+                                                    ArrayRef<Type> elements,
                                                     SmallVector<SmallVector<Value, 0>, 2> parts, Combine combine);
   Value shuffleXor(Value v, unsigned mask); // any register type
   LogicalResult lowerReduce(tile::ReduceOp op);
@@ -251,12 +255,14 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
   LogicalResult lowerSlice(tile::SliceOp op);
   LogicalResult lowerConcat(tile::ConcatOp op);
   LogicalResult lowerBitcast(tile::BitcastOp op);
-  Value sharedLoad(Type element, Value ptr);
-  void sharedStore(Type element, Value value, Value ptr);
+  /// Stores a tile to fresh shared memory; no barrier.
+  SharedTile stage(Operation *op, const TileValue &tile, bool padded);
 
   // Indirect.cpp
   LogicalResult lowerGather(tile::GatherOp op);
   LogicalResult lowerScatter(tile::ScatterOp op);
+  LogicalResult scatterInOrder(tile::ScatterOp op, unsigned tileDim, bool byRow);
+  SmallVector<Value> indirectPositions(Value indices, Value offset, unsigned tileDim, bool byRow, const Layout &layout);
   LogicalResult lowerDot(tile::DotOp op);
 
   void setResult(Value v, TileValue tile); // converts to the assigned layout
@@ -271,6 +277,7 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
   DenseMap<Value, TileValue> tiles;
   DenseMap<Value, SharedTile> sharedTiles;
   DenseMap<Value, std::shared_ptr<View>> views;
+  DenseMap<Operation *, Value> tables;                      // constants in device memory
   std::map<std::string, SmallVector<Value, 5>> coordinates; // thread parts by layout and group
   std::map<int64_t, Value> constants, constants32;
   llvm::DenseSet<Value> mixedRefs, dirtyRefs; // inout refs that are read and written; accessed since the last barrier

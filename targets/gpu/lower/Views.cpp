@@ -324,14 +324,8 @@ LogicalResult Lowering::lowerLoad(LoadOp op) {
     return loadTile(op, op.getView(), op.getOffsets(), type, layout, op.getPadAttr(), op.getInbounds());
   };
   if (assignment.place(op.getTile()) == Assignment::Place::shared) {
-    const DotForm::Operand &want = assignment.operands[op.getTile()];
-    if (hw.loadShared(*this, op, want)) // bound by it
-      return success(!failedOnce);
-    TileValue tile = load(accessLayout(facts, op.getView(), op.getOffsets(), type, threads()));
-    SharedTile place = allocateShared(op, type.getShape(), type.getElementType(), want.swizzle, want.pad, want.align);
-    toShared(tile, place);
-    barrier();
-    bindShared(op.getTile(), place);
+    // Bound here by the hardware, or loaded by the dots that read it.
+    (void)hw.loadShared(*this, op, assignment.operands[op.getTile()]);
     return success(!failedOnce);
   }
   Layout layout = layoutOf(op.getTile());
