@@ -172,6 +172,7 @@ __attribute__((always_inline)) inline void multiplyLanes(const Operand &a, const
   __builtin_memcpy(&c, bits, sizeof c);
   for (int begin = 0; begin < a.depth; begin += how.block) {
     int end = std::min(begin + how.block, a.depth);
+    Words before = c;
     Ints field = (Ints)(c >> 23 & 255);
     Ints cMagnitude = (Ints)(c & 0x7fffff) | ((field != 0) & (1 << 23));
     Ints cExponent = (field | ((field == 0) & 1)) - 127;
@@ -208,6 +209,7 @@ __attribute__((always_inline)) inline void multiplyLanes(const Operand &a, const
     if (how.to == AccumulatorType::F16) {
       for (int lane = 0; lane < lanes; ++lane)
         c[lane] = fromFloat(roundedToHalf(total[lane]));
+      c = field == 255 ? before : c; // an earlier block overflowed
       continue;
     }
     Floats cut = __builtin_convertvector((Doubles)((Longs)total & ~((int64_t(1) << 29) - 1)), Floats);
@@ -217,6 +219,7 @@ __attribute__((always_inline)) inline void multiplyLanes(const Operand &a, const
       for (int lane = 0; lane < lanes; ++lane)
         if (std::fabs(total[lane]) < 0x1p-126)
           c[lane] = fromFloat(cutToFloat(total[lane]));
+    c = field == 255 ? before : c;
   }
   __builtin_memcpy(bits, &c, sizeof c);
 }
@@ -281,6 +284,16 @@ __attribute__((target("avx2"))) void multiply256(const Problem &problem) { multi
 #endif
 void multiply128(const Problem &problem) { multiplyAll(problem); }
 
+void multiplyWidest(const Problem &problem, int limit) {
+#if defined(__x86_64__)
+  if (limit >= 512 && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    return multiply512(problem);
+  if (limit >= 256 && __builtin_cpu_supports("avx2"))
+    return multiply256(problem);
+#endif
+  multiply128(problem);
+}
+
 } // namespace
 
 void multiply(const Operand &a, int firstRow, int rows, const Operand &b, const Accumulation &how,
@@ -300,14 +313,8 @@ void multiply(const Operand &a, int firstRow, int rows, const Operand &b, const 
   Problem problem{a, firstRow, rows, b, how, accumulators, pitch};
   if (how.promiseOnly)
     multiplyPromise(problem);
-#if defined(__x86_64__)
-  else if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-    multiply512(problem);
-  else if (__builtin_cpu_supports("avx2"))
-    multiply256(problem);
-#endif
   else
-    multiply128(problem);
+    multiplyWidest(problem, how.hostVectorBits ? how.hostVectorBits : 512);
   for (auto [index, bits] : special)
     accumulators[index] = bits;
 }

@@ -30,6 +30,7 @@ struct Accumulation {
   int resultBits = 23;      ///< fraction bits of an f32 sum after the cut: 13 from the 8-bit units
   bool promiseOnly = false; ///< instead: one f64 sum in order of k, rounded to nearest once
   AccumulatorType to = AccumulatorType::F32;
+  int hostVectorBits = 0; ///< of the host: 128, 256 or 512 at most, 0 the widest; results do not depend on it
 };
 
 enum class TensorMode : uint8_t { Measured, PromiseOnly };
