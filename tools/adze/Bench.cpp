@@ -92,6 +92,9 @@ static void print(const Timing &timing, const Engine &engine, Console &console) 
 }
 
 static int bench(const Flags &flags, Console &console) {
+  if (flags.has("--sim"))
+    return console.usage("--sim with bench", "the time that the simulator takes says nothing about a device",
+                         "run on a device, or use `adze run --sim`");
   std::optional<CompileOptions> compile = readCompileOptions(flags, console);
   std::optional<SessionOptions> options = readSessionOptions(flags, console);
   std::optional<int64_t> seed = flags.integer("--random-seed", 0, 0, INT64_MAX, console);
@@ -120,6 +123,7 @@ Verb adze::cli::benchVerb() {
       {"--iters", "N", "runs to time (default: what fits into --min-time, at least 10)"},
       {"--min-time", "S", "seconds to measure for (default 1; 0 when --iters is given)"},
       {"--warmup", "N", "runs before the clock starts, the first one included (default 3)"},
+      {"--sim", nullptr, "refused: a simulator has no speed of its own"},
       kFormatFlag,
   };
   return {

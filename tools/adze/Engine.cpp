@@ -1,4 +1,5 @@
 #include "tools/adze/Engine.h"
+#include "tools/adze/Simulator.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
@@ -182,6 +183,8 @@ llvm::ArrayRef<FlagSpec> adze::cli::sessionFlags() {
 std::optional<SessionOptions> adze::cli::readSessionOptions(const Flags &flags, Console &console) {
   SessionOptions options;
   options.device = flags.value("--device", "cpu");
+  if (prepareSimulator(flags, options.device, console) != kOk)
+    return std::nullopt;
   std::optional<int64_t> threads = flags.integer("--threads", 0, 0, 1024, console);
   if (!threads)
     return std::nullopt;

@@ -1,5 +1,6 @@
 // adze run: one inference.
 #include "tools/adze/Engine.h"
+#include "tools/adze/Simulator.h"
 #include "tools/adze/Verb.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -139,10 +140,10 @@ Verb adze::cli::runVerb() {
       "PACKAGE|MODEL.onnx",
       1,
       1,
-      joinFlags({inputFlags(), own, sessionFlags(), compileFlags()}),
+      joinFlags({inputFlags(), own, sessionFlags(), simulatorFlags(), compileFlags()}),
       {"adze run model.adze --input x=x.npy --output-dir out",
        "adze run model.onnx --random-seed=1 --format=json          compiles to a temporary package first",
-       "adze run model.adze --random-seed=1 --profile=trace.json   open the trace at ui.perfetto.dev"},
+       "adze run model.onnx --random-seed=1 --device=cuda --sim     on a simulated GPU"},
       run,
       "The flags from --target on steer the compilation when a model is given. Without --output-dir only types and\n"
       "shapes are printed.\n"};

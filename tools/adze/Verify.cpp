@@ -4,6 +4,7 @@
 #include "tools/adze/Oracle.h"
 #include "tools/adze/PackageView.h"
 #include "tools/adze/Recording.h"
+#include "tools/adze/Simulator.h"
 #include "tools/adze/Verb.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -28,8 +29,9 @@ struct Request {
   std::string against; ///< "oracle", or a path
   uint64_t seed;
   bool perOp;
-  const Recording *reference; ///< null unless --against names a recording
-  bool record;                ///< whether Outcome::recording is wanted
+  const Recording *reference;                 ///< null unless --against names a recording
+  bool record;                                ///< whether Outcome::recording is wanted
+  ContractClass row = ContractClass::network; ///< that the package is held to
   unsigned threads() const {
     return compile.threads ? compile.threads : std::max(1u, std::thread::hardware_concurrency());
   }
@@ -176,7 +178,7 @@ static int verifyData(Engine &engine, const Request &request, Outcome &outcome, 
       return exit;
     for (auto [port, got, expected] : llvm::zip(engine.outputs(), results, item.expected))
       outcome.verdicts.push_back(
-          judge(cases.size() > 1 ? item.name + "/" + port.name : port.name, got, expected, ContractClass::network));
+          judge(cases.size() > 1 ? item.name + "/" + port.name : port.name, got, expected, request.row));
     if (request.record) {
       outcome.recording.inputs = named(portNames(engine.inputs()), item.inputs);
       outcome.recording.outputs = named(portNames(engine.outputs()), results);
@@ -188,25 +190,25 @@ static int verifyData(Engine &engine, const Request &request, Outcome &outcome, 
 
 /// Outputs of the oracle against those of the engine, which must have as many. `results` are the engine's.
 static int againstOracle(Engine &engine, Oracle &oracle, llvm::ArrayRef<HostTensor> inputs,
-                         llvm::ArrayRef<std::string> names, unsigned threads, std::vector<Verdict> &verdicts,
+                         llvm::ArrayRef<std::string> names, const Request &request, std::vector<Verdict> &verdicts,
                          std::vector<HostTensor> &results, Console &console) {
   std::vector<oracle::GraphTensor> expected, typed;
   if (int exit = engine.run(inputs, results, console))
     return exit;
-  if (int exit = oracle.run(inputs, threads, oracle::Mode::Wide, expected, console))
+  if (int exit = oracle.run(inputs, request.threads(), oracle::Mode::Wide, expected, console))
     return exit;
   if (results.size() != expected.size())
     return console.fail(kInternal, "the oracle's outputs are not the package's", engine.packagePath(),
                         std::to_string(expected.size()) + " against " + std::to_string(results.size()), "report this");
   bool differ = false;
   for (auto [index, got] : llvm::enumerate(results)) {
-    verdicts.push_back(judge(names[index], got, expected[index].toHost(), ContractClass::network));
+    verdicts.push_back(judge(names[index], got, expected[index].toHost(), request.row));
     differ |= !verdicts.back().comparison.ok;
   }
   if (!differ)
     return kOk;
   // Perhaps the model is ill-conditioned: its own arithmetic says how far from y* a right result may be.
-  if (int exit = oracle.run(inputs, threads, oracle::Mode::Typed, typed, console))
+  if (int exit = oracle.run(inputs, request.threads(), oracle::Mode::Typed, typed, console))
     return exit;
   auto verdict = verdicts.end() - static_cast<std::ptrdiff_t>(results.size());
   for (auto [index, got] : llvm::enumerate(results))
@@ -236,8 +238,7 @@ static int verifyOracle(Engine &engine, Oracle &oracle, const Request &request, 
   if (!readInputs(request.flags, engine, request.compile, {true, request.seed}, inputs, console, exit))
     return exit;
   std::vector<std::string> names = portNames(engine.outputs());
-  if ((exit = againstOracle(engine, oracle, inputs, names, request.threads(), outcome.verdicts, results, console)) !=
-      kOk)
+  if ((exit = againstOracle(engine, oracle, inputs, names, request, outcome.verdicts, results, console)) != kOk)
     return exit;
   outcome.numOutputs = names.size();
   if (request.record) {
@@ -249,8 +250,7 @@ static int verifyOracle(Engine &engine, Oracle &oracle, const Request &request, 
   NodeEngine nodes;
   std::vector<Verdict> all;
   if ((exit = openNodes(nodes, oracle, request.compile, options, console)) != kOk ||
-      (exit = againstOracle(*nodes.engine, oracle, inputs, nodes.names, request.threads(), all, results, console)) !=
-          kOk)
+      (exit = againstOracle(*nodes.engine, oracle, inputs, nodes.names, request, all, results, console)) != kOk)
     return exit;
   // In the order of the graph: the model's outputs, which come first, are judged by the fused run already.
   outcome.verdicts.insert(outcome.verdicts.end(),
@@ -274,7 +274,7 @@ static int againstRecorded(llvm::ArrayRef<std::string> names, llvm::ArrayRef<Hos
                         "it holds other results than the " + std::to_string(names.size()) + " that the package gives",
                         "record again with this version of adze");
   for (auto [name, got, reference] : llvm::zip(names, results, expected))
-    outcome.verdicts.push_back(judge(name, got, reference.tensor, ContractClass::network));
+    outcome.verdicts.push_back(judge(name, got, reference.tensor, request.row));
   return kOk;
 }
 
@@ -406,6 +406,16 @@ static bool takeReference(Request &request, std::unique_ptr<Recording> &referenc
   return true;
 }
 
+/// What the package was compiled to: its provenance holds the flags.
+static ContractClass contractOf(const std::string &package) {
+  adze_status_t status = ADZE_OK;
+  std::string message;
+  std::optional<llvm::json::Object> described = describePackage(package, status, message);
+  const llvm::json::Object *provenance = described ? described->getObject("provenance") : nullptr;
+  std::optional<llvm::StringRef> flags = provenance ? provenance->getString("flags") : std::nullopt;
+  return flags && flags->contains(" --tf32") ? ContractClass::networkTf32 : ContractClass::network;
+}
+
 static int verify(const Flags &flags, Console &console) {
   std::optional<CompileOptions> compile = readCompileOptions(flags, console);
   std::optional<SessionOptions> options = readSessionOptions(flags, console);
@@ -430,6 +440,7 @@ static int verify(const Flags &flags, Console &console) {
   std::vector<std::unique_ptr<Engine>> engines;
   if ((exit = openDevices(flags, *compile, *options, devices, engines, console)) != kOk)
     return exit;
+  request.row = contractOf(engines.front()->packagePath());
   std::vector<Outcome> outcomes(devices.size());
   for (auto [engine, device, outcome] : llvm::zip(engines, devices, outcomes))
     if ((exit = verifyDevice(*engine, request, device, outcome, console)) != kOk)
@@ -456,7 +467,7 @@ Verb adze::cli::verifyVerb() {
       "PACKAGE|MODEL.onnx",
       1,
       1,
-      joinFlags({own, inputFlags(), compileFlags()}),
+      joinFlags({own, inputFlags(), simulatorFlags(), compileFlags()}),
       {"adze verify model.adze --against=oracle --per-op --record=cpu.rec",
        "adze verify other.adze --against=cpu.rec --per-op          the recorded inputs and values",
        "adze verify model.onnx --against=test_data_set_0           input_0.pb, ..., output_0.pb, ..."},
