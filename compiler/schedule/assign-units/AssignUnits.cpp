@@ -55,12 +55,34 @@ void inlineFinish(KernelOp kernel) {
   kernel.removeSplitAttr();
 }
 
+/// Where flags are dear the machine wants several iterations a step: loops with stages that leave it open get its number.
+void defaultBatches(KernelOp kernel, const Machine &machine) {
+  int64_t batch = machine.value("default_batch", 1);
+  auto schedule = kernel.getSchedule();
+  if (batch <= 1 || !schedule || !schedule->getLoops())
+    return;
+  Builder b(kernel.getContext());
+  SmallVector<NamedAttribute> loops;
+  for (NamedAttribute entry : schedule->getLoops()) {
+    auto fields = dyn_cast<DictionaryAttr>(entry.getValue());
+    if (fields && fields.get("stages") && !fields.get("batch")) {
+      SmallVector<NamedAttribute> with(fields.getValue());
+      with.push_back(b.getNamedAttr("batch", b.getI64IntegerAttr(batch)));
+      entry.setValue(b.getDictionaryAttr(with));
+    }
+    loops.push_back(entry);
+  }
+  kernel.setScheduleAttr(ScheduleAttr::get(kernel.getContext(), schedule->getGrid(), b.getDictionaryAttr(loops),
+                                           schedule->getOps(), schedule->getTarget()));
+}
+
 class UnitAssigner {
 public:
   UnitAssigner(KernelOp kernel, const Machine &machine) : kernel(kernel), machine(machine) {}
 
   LogicalResult run() {
     inlineFinish(kernel);
+    defaultBatches(kernel, *machine.operator->());
     if (failed(checkMachine()) || failed(assignCompute()) || failed(assignMoves()))
       return failure();
     markUniformRegions(kernel.getBody().front());
@@ -200,10 +222,13 @@ private:
     return entry ? entry.getAs<DictionaryAttr>("stages") : DictionaryAttr();
   }
 
+  /// A unit that loads for itself does so when it needs the tile.
   int64_t leadOf(Operation *load) {
     auto tag = load->getAttrOfType<StringAttr>("tag");
     auto lead = dyn_cast_or_null<IntegerAttr>(opField(kernel, tag ? tag.getValue() : "", "lead"));
-    return lead ? lead.getInt() : machine->value("default_lead", 1);
+    if (lead)
+      return lead.getInt();
+    return unitOf(load) == machine.unitFor("vector")->name ? 0 : machine->value("default_lead", 1);
   }
 
   /// Users of an op's results as ops of `block`.

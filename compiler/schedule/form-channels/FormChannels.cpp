@@ -223,10 +223,10 @@ private:
     bool inLoop = isa<scf::ForOp>(around) || around->getParentOfType<scf::ForOp>();
     for (size_t i = 0; i < n; ++i) {
       bool staged = inLoop && (sameBlock || i > boundary);
-      // Flags of rings in device memory are set once a step; elsewhere each iteration has its own slot.
+      // Flags of rings in device memory are set once a step; elsewhere each iteration has its own slot. A unit does all
+      // iterations of a step in one stage before it goes on to the next stage.
       auto loop = dyn_cast<scf::ForOp>(g.block->getParentOp());
-      bool load = i == 0 && sourceNode(v) == kDeviceMemory;
-      int64_t batch = loop && stops[i].memory->bytes && !load ? loopBatch(kernel, loop) : 1;
+      int64_t batch = loop && stops[i].memory->bytes ? loopBatch(kernel, loop) : 1;
       makeChannel(v, type, stops[i], staged, batch);
     }
     Operation *def = v.getDefiningOp();

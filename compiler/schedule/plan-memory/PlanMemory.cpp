@@ -350,8 +350,12 @@ bool relax(KernelOp kernel, const MachineView &machine, StringRef memory) {
   });
   if (!load)
     return false;
+  // A load that does not run ahead shares its reader's stage: there one slot does, whatever the batch.
   int64_t items = best->getAttrOfType<IntegerAttr>("tile.items").getInt();
-  best.setDepth(std::max<int64_t>(1, best.getDepth() - items));
+  if (auto loop = dyn_cast<scf::ForOp>(load->getParentOp()))
+    items *= loopBatch(kernel, loop);
+  bool last = load->getAttrOfType<IntegerAttr>(kLead).getInt() == 1;
+  best.setDepth(last ? 1 : std::max<int64_t>(1, best.getDepth() - items));
   best->setAttr("tile.needed", Builder(best).getI64IntegerAttr(best.getDepth()));
   int64_t item = load->getAttrOfType<IntegerAttr>(kItem).getInt();
   load->setAttr(kLead, Builder(load).getI64IntegerAttr(load->getAttrOfType<IntegerAttr>(kLead).getInt() - 1));
