@@ -123,6 +123,7 @@ Value AttentionBuilder::scores(Value q, Value key) {
   Value kt = loadTile(op.getK(), {0, 6, 3, 4}, {3, 4}, key, "k");
   KernelText::DotFlags flags;
   flags.transB = true;
+  flags.precision = r.options.dotPrecision;
   Value s = k.dot(q, kt, k.zeros({BM, BN}, acc), flags, "qk");
   ScalarBuilder b(k, s);
   double unit = r.options.integerData ? 1 : kLog2E;
@@ -149,7 +150,9 @@ SmallVector<Value> AttentionBuilder::step(Value q, Value key, ValueRange carried
   Value alpha = r.options.integerData ? row.f(1, acc) : row.unary<math::Exp2Op>(row.subf(carried[0], safe));
   Value l = row.addf(row.mulf(carried[1], alpha), k.reduce(p, 1, TileReduceKind::add));
   Value stored = toStorage(k, p, elementOf(op.getV()));
-  Value pv = k.dot(stored, vt, k.zeros({BM, DV}, acc), {}, "pv");
+  KernelText::DotFlags flags;
+  flags.precision = r.options.dotPrecision;
+  Value pv = k.dot(stored, vt, k.zeros({BM, DV}, acc), flags, "pv");
   Value o = wide.addf(wide.mulf(carried[2], k.broadcast(alpha, {BM, DV})), pv);
   return {m, l, o};
 }

@@ -20,6 +20,7 @@ def BuildKernels : Pass<"build-kernels", "::mlir::ModuleOp"> {
   let options = [
     Option<"plan", "plan", "std::string", "\"\"", "Params of every plan, e.g. \"BM=8 BN=16 form=row\"">,
     Option<"integerData", "integer-data", "bool", "false", "Exact stand-ins for functions without exact results">,
+    Option<"tf32", "tf32", "bool", "false", "Float32 dots may round their operands to tf32">,
     Option<"roundFusedEdges", "round-fused-edges", "bool", "false", "Round f16 and bf16 at fused edges">
   ];
 }

@@ -17,6 +17,7 @@ struct BuildKernels : impl::BuildKernelsBase<BuildKernels> {
     KernelOptions options;
     options.integerData = integerData;
     options.roundFusedEdges = roundFusedEdges;
+    options.dotPrecision = tf32 ? tile::DotPrecision::tf32 : tile::DotPrecision::ieee;
     PlainTarget target(parsePlan(plan));
     if (failed(buildKernels(getOperation(), target, {}, nullptr, options)))
       signalPassFailure();

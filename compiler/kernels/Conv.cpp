@@ -236,6 +236,7 @@ SmallVector<Value> ConvBuilder::step(Value t, ValueRange carried) {
   flags.transB = swap ? !direct : !transposeWeights;
   flags.unsignedA = isUnsigned(elementOf(swap ? w : x));
   flags.unsignedB = isUnsigned(elementOf(swap ? x : w));
+  flags.precision = r.options.dotPrecision;
   return {k.dot(a, b, carried[0], flags, "mma")};
 }
 

@@ -40,7 +40,10 @@ graph::YieldOp yieldOf(graph::RegionOp region);
 mlir::Type elementOf(mlir::Value v);
 
 Extent extentOf(mlir::AffineExpr expr, const graph::SymbolTable &symbols);
-inline Plan planFor(KernelRequest &r, const Problem &problem) { return r.target.plan(problem, r.archs); }
+inline Plan planFor(KernelRequest &r, Problem problem) {
+  problem.flags["tf32"] = r.options.dotPrecision == tile::DotPrecision::tf32;
+  return r.target.plan(problem, r.archs);
+}
 /// The plan's size (or `otherwise`), clipped to a static extent that is smaller, rounded up to the plan's `granule` or
 /// to `block` (of a packing), whichever is larger.
 int64_t tileSize(const Plan &plan, llvm::StringRef name, int64_t otherwise, mlir::AffineExpr extent, int64_t block = 1);

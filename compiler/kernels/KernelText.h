@@ -85,6 +85,7 @@ public:
   mlir::Value convert(mlir::Value tile, mlir::Type element);
   struct DotFlags {
     bool transA = false, transB = false, unsignedA = false, unsignedB = false;
+    tile::DotPrecision precision = tile::DotPrecision::ieee; // of float32 operands; others have one way only
   };
   mlir::Value dot(mlir::Value x, mlir::Value y, mlir::Value acc, DotFlags flags, llvm::StringRef tag);
   /// True for positions below `extent`: i1 along `dim` of a tile of `shape` whose other dims are 1.

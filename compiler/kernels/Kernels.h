@@ -19,6 +19,8 @@ struct KernelOptions {
   bool integerData = false;
   /// Fused edges keep f32 instead of rounding to f16/bf16.
   bool roundFusedEdges = false;
+  /// How float32 dots may multiply. A licence, not a demand: a target may be more precise.
+  tile::DotPrecision dotPrecision = tile::DotPrecision::ieee;
 };
 
 /// What a family builder sees.

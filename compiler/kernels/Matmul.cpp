@@ -264,7 +264,8 @@ SmallVector<Value> MatmulBuilder::step(Value at, ValueRange carried) {
   }
   if (form != "plain")
     return {multiplyReduce(a, b, carried[0])};
-  KernelText::DotFlags flags{transA, transB, isUnsigned(elementOf(op.getA())), isUnsigned(elementOf(op.getB()))};
+  KernelText::DotFlags flags{transA, transB, isUnsigned(elementOf(op.getA())), isUnsigned(elementOf(op.getB())),
+                             r.options.dotPrecision};
   return {k.dot(a, b, carried[0], flags, "mma")};
 }
 

@@ -88,6 +88,7 @@ Value RnnBuilder::peepholeOf(int64_t gate) {
 Value RnnBuilder::product(Value tile, Value matrix, Value acc) {
   KernelText::DotFlags flags;
   flags.transB = true;
+  flags.precision = r.options.dotPrecision;
   return text->dot(toStorage(*text, tile, element), matrix, acc, flags, "mma");
 }
 

@@ -32,6 +32,8 @@ static constexpr Row kRows[kNumContractClasses] = {
     {"contraction", "matmul, convolution", {256, 256, 64}, {4, 4, 2}},
     {"attention", "fused attention", {1024, 512, 128}, {8, 8, 3}},
     {"network", "a whole model", {16384, 8192, 2048}, {32, 32, 8}},
+    // The same as for f16 results: tf32 operands have f16's eleven bits, sums are f32 in both.
+    {"network_tf32", "a whole model compiled with --tf32", {262144, 262144, 65536}, {32, 32, 8}},
 };
 
 llvm::StringRef adze::contractClassName(ContractClass row) { return kRows[static_cast<size_t>(row)].name; }

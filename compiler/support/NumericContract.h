@@ -8,9 +8,18 @@
 
 namespace adze {
 
-/// Rows of the table. The first six are those of graph::AccuracyClass, in its order; `network` judges whole models.
-enum class ContractClass { exact, elementwise, transcendental, reduction, contraction, attention, network };
-inline constexpr size_t kNumContractClasses = 7;
+/// Rows of the table. The first six are those of graph::AccuracyClass, in its order; the others judge whole models.
+enum class ContractClass {
+  exact,
+  elementwise,
+  transcendental,
+  reduction,
+  contraction,
+  attention,
+  network,
+  networkTf32
+};
+inline constexpr size_t kNumContractClasses = 8;
 llvm::StringRef contractClassName(ContractClass row);
 llvm::StringRef contractClassAbout(ContractClass row);
 
