@@ -23,6 +23,7 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 #include "targets/cpu/CpuTarget.h"
+#include "targets/cuda/CudaTarget.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -41,6 +42,7 @@ int main(int argc, char **argv) {
   adze::registerBuildKernelsPass();
   adze::registerTileVerify();
   adze::cpu::registerLowerTilesPass();
+  adze::cuda::registerLowerTilesPass();
   adze::schedule::registerAssignUnits();
   adze::schedule::registerFormStrips();
   adze::schedule::registerFormChannels();
