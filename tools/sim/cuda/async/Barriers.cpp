@@ -262,6 +262,7 @@ static Flow execWait(Warp &warp, const Instr &instr, Mask active) {
     if (extra.scope >= Scope::Cluster)
       state.clocks.acquire(together, barrier.fromCluster(parity));
   }
+  scratch = 0;
   warp.setPredicate(extra.result, active, done);
   warp.setPoison(extra.result, active, 0);
   return Flow::Next;

@@ -60,11 +60,14 @@ static Flow execBarrier(Warp &warp, const Instr &instr, Mask active) {
     WarpState::of(warp).clocks.release(active, barrier.knowledge());
     if (barrier.arrive(arrival, warp.block->liveThreads()))
       block.completeBarrier(unsigned(id));
-    if (extra.use == NamedBarrier::Use::Arrive)
+    if (extra.use == NamedBarrier::Use::Arrive) {
+      warp.waitState() = 0;
       return Flow::Next;
+    }
   }
   if (block.barrierGeneration[id] == warp.waitState() - 1)
     return warp.wait(describeBarrierWait);
+  warp.waitState() = 0;
   if (extra.use == NamedBarrier::Use::Reduce)
     writeReduction(warp, extra, active, block.reduced[id]);
   return Flow::Next;
