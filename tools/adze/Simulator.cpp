@@ -30,7 +30,9 @@ static llvm::SmallVector<llvm::StringRef> deviceNames(llvm::StringRef devices) {
 /// The simulator's library, beside this program or in the lib folder beside its folder; "" if it is not there.
 static std::string findLibrary(std::string &folders) {
   static int anchor;
-  llvm::StringRef folder = llvm::sys::path::parent_path(llvm::sys::fs::getMainExecutable("adze", &anchor));
+  std::string program = llvm::sys::fs::getMainExecutable("adze", &anchor);
+  llvm::StringRef folder = llvm::sys::path::parent_path(program);
+  llvm::StringRef folder = llvm::sys::path::parent_path(program);
   for (std::string path : {folder.str(), (folder + "/../lib").str()}) {
     folders += (folders.empty() ? "" : ", ") + path;
     path += std::string("/") + kLibrary;
