@@ -25,7 +25,6 @@ struct LaunchContext {
   uint32_t sharedBytes = 0; ///< static and dynamic
   uint32_t dynamicShared = 0;
   uint32_t localBytes = 0; ///< a lane's local memory
-  uint64_t serial = 0;     ///< of the launch: %gridid
   std::vector<uint8_t> params;
   LaunchOptions options;
   LaunchMemory *memory = nullptr;

@@ -438,6 +438,8 @@ int64_t Decoder::immediate(const Operand &operand, const char *what) {
   return int64_t(operand.bits);
 }
 
+Slot Decoder::temporary(unsigned bytes, bool predicate) { return state.newRegister(bytes, predicate); }
+
 // --- facts ---
 
 const Architecture &Decoder::target() const { return state.program->target; }

@@ -111,6 +111,9 @@ public:
   /// A constant as an operand: 32 lanes of it.
   Slot constant(uint64_t value, unsigned bytes);
 
+  /// A register of the instruction's own.
+  Slot temporary(unsigned bytes, bool predicate);
+
   // --- facts and storage ---
   const Architecture &target() const;
   /// Errors naming the instruction: "needs sm_90", "needs PTX ISA 8.0".

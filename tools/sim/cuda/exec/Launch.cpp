@@ -46,6 +46,24 @@ LaunchResult refuse(int code, const KernelCode &kernel, const std::string &text)
 
 std::string dims(const Dim3 &d) { return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z); }
 
+/// Dynamic shared memory beyond the default needs cuFuncSetAttribute(max dynamic shared); static memory beyond it
+/// sm_90.
+LaunchResult checkShared(const LaunchContext &c, const DeviceLimits &limits) {
+  const KernelCode &k = *c.kernel;
+  uint32_t statics = std::min(k.sharedBytes, limits.sharedDefault);
+  uint32_t dynamic = std::max(c.options.maxDynamicShared, limits.sharedDefault - statics);
+  uint32_t total = c.dynamicShared || c.device.number >= 90 ? limits.sharedOptIn : limits.sharedDefault;
+  if (c.dynamicShared > dynamic)
+    return refuse(invalidValue, k,
+                  std::to_string(c.dynamicShared) + " bytes of dynamic shared memory; allowed are " +
+                      std::to_string(dynamic) + " (raise it with the function attribute 8)");
+  if (c.sharedBytes > total)
+    return refuse(invalidValue, k,
+                  std::to_string(c.sharedBytes) + " bytes of shared memory; the limit of " + c.device.name() + " is " +
+                      std::to_string(total));
+  return {};
+}
+
 /// Everything that a device refuses before anything runs. Code 0: nothing.
 LaunchResult checkLaunch(const LaunchContext &c) {
   const KernelCode &k = *c.kernel;
@@ -69,17 +87,8 @@ LaunchResult checkLaunch(const LaunchContext &c) {
     return refuse(tooManyResources, k,
                   ".maxnreg " + std::to_string(k.maxRegisters) + " for " + std::to_string(c.block.count()) +
                       " threads is above 65536 registers");
-  uint32_t sharedLimit =
-      std::max(limits.sharedDefault, std::min(c.options.maxDynamicShared + k.dynamicSharedOffset, limits.sharedOptIn));
-  if (c.dynamicShared && c.dynamicShared > c.options.maxDynamicShared && c.sharedBytes > limits.sharedDefault)
-    sharedLimit = limits.sharedDefault;
-  if (c.device.number >= 90 && !c.dynamicShared)
-    sharedLimit = limits.sharedOptIn; // static variables may use it all
-  if (c.sharedBytes > sharedLimit)
-    return refuse(invalidValue, k,
-                  std::to_string(c.sharedBytes) + " bytes of shared memory; the limit is " +
-                      std::to_string(sharedLimit) + " (opt-in limit of " + c.device.name() + ": " +
-                      std::to_string(limits.sharedOptIn) + ")");
+  if (LaunchResult shared = checkShared(c, limits); shared.code)
+    return shared;
   if (k.paramBytes > limits.paramBytes)
     return refuse(invalidValue, k,
                   std::to_string(k.paramBytes) + " bytes of parameters; the limit is " +
@@ -201,7 +210,6 @@ private:
 LaunchResult launch(const Program &program, const KernelCode &kernel, Dim3 grid, Dim3 block, Dim3 cluster,
                     uint32_t dynamicShared, const std::vector<uint8_t> &params, DeviceMemory &memory,
                     const Architecture &device, const LaunchOptions &options) {
-  static std::atomic<uint64_t> serials{0};
   LaunchContext context;
   context.program = &program;
   context.kernel = &kernel;
@@ -215,7 +223,6 @@ LaunchResult launch(const Program &program, const KernelCode &kernel, Dim3 grid,
   context.params = params;
   context.options = options;
   context.device = device;
-  context.serial = ++serials;
   for (const auto &entry : program.functions)
     if (entry.second.get() == &kernel || entry.first.compare(0, kernel.name.size() + 1, kernel.name + "/") == 0)
       context.localBytes += entry.second->localBytes;

@@ -93,6 +93,8 @@ public:
   /// or if it is poisoned.
   uint64_t uniform(Slot slot, Mask active, unsigned bytes, const char *what);
 
+  Mask carry = 0, carryPoison = fullMask; ///< CC.CF of extended-precision arithmetic
+
   // --- waiting ---
   /// What the warp waits for; set it before answering Flow::Wait. Called for the deadlock report only.
   using Describe = std::string (*)(const Warp &, const Instr &);
