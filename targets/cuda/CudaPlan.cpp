@@ -3,6 +3,7 @@
 // for one value, so that a handful of live values and the addresses fit in 255.
 #include "dialects/tile/TileDialect.h"
 #include "targets/cuda/CudaTarget.h"
+#include "targets/cuda/lower/sm90/Plan.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -221,6 +222,9 @@ Plan planScatter(const Problem &p) {
 } // namespace
 
 Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
+  if (archs.size() == 1 && smOf(archs[0]) == 90 && isArchSpecific(archs[0]))
+    if (std::optional<Plan> staged = sm90::planStaged(p, archs[0]))
+      return *staged;
   if (p.family == "pointwise" || p.family == "move")
     return planStream(p, archs);
   if (p.family == "matmul")

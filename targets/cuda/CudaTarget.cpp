@@ -99,13 +99,14 @@ public:
 
   FailureOr<Image> compile(ModuleOp module, const TargetArch &arch, const SerializeOptions &options) const override {
     std::vector<gpu::LoweredKernel> kernels;
-    auto lowered = cuda::lowerTiles(module, arch, &kernels);
+    cuda::KernelVariants variants;
+    auto lowered = cuda::lowerTiles(module, arch, &kernels, &variants);
     if (failed(lowered))
       return failure();
     Image image;
     image.arch = arch.arch;
     for (const gpu::LoweredKernel &k : kernels)
-      image.kernels[k.symbol] = {k.symbol, k.sharedBytes, {k.threads, 1, 1}, {}};
+      image.kernels[k.symbol] = {k.symbol, k.sharedBytes, {k.threads, 1, 1}, variants[k.symbol]};
     auto ptx = cuda::generatePtx(**lowered, arch, options);
     if (failed(ptx))
       return failure();

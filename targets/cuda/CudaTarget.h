@@ -33,9 +33,12 @@ bool isArchSpecific(const TargetArch &arch);
 Plan planFor(const Problem &problem, llvm::ArrayRef<TargetArch> archs);
 
 /// Lowers the tile.kernel ops of `module` into a new module of LLVM functions, still with scf, arith and math ops (for
-/// tests and dumps). `kernels`, if given, receives what the package must know of each.
+/// tests and dumps). `kernels`, if given, receives what the package must know of each; `variants` the specialised forms
+/// of the kernels that have some, by symbol. A kernel with products that has none says why in "cuda.unstaged".
+using KernelVariants = std::map<std::string, std::vector<ImageVariant>>;
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> lowerTiles(mlir::ModuleOp module, const TargetArch &arch,
-                                                              std::vector<gpu::LoweredKernel> *kernels = nullptr);
+                                                              std::vector<gpu::LoweredKernel> *kernels = nullptr,
+                                                              KernelVariants *variants = nullptr);
 
 /// PTX of a module that lowerTiles() made. Consumes it.
 mlir::FailureOr<std::string> generatePtx(mlir::ModuleOp lowered, const TargetArch &arch,

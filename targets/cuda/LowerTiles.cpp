@@ -6,14 +6,40 @@
 #include "mlir/Transforms/Passes.h"
 #include "targets/cuda/CudaTarget.h"
 #include "targets/cuda/lower/CudaHardware.h"
+#include "targets/cuda/lower/sm90/Staged.h"
+#include "targets/gpu/lower/Dot.h"
 #include "targets/gpu/lower/Lowering.h"
 
 using namespace mlir;
 
 namespace adze::cuda {
 
+/// The warp-specialised form of a kernel, if it has one; what a launch of it needs stands on its function as well.
+static void addVariant(tile::KernelOp kernel, ModuleOp out, const TargetArch &arch, KernelVariants &variants) {
+  bool products = kernel.getBody().walk([](tile::DotOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  if (!products)
+    return;
+  Builder b(kernel.getContext());
+  std::string reason;
+  auto variant = sm90::lowerStaged(kernel, out, arch, reason);
+  if (!variant) {
+    out.lookupSymbol(kernel.getSymName())->setAttr("cuda.unstaged", b.getStringAttr(reason));
+    return;
+  }
+  SmallVector<Attribute> descriptors;
+  for (const std::vector<int64_t> &words : variant->descriptors)
+    descriptors.push_back(b.getDenseI64ArrayAttr(words));
+  out.lookupSymbol(variant->symbol)
+      ->setAttr("cuda.variant",
+                b.getDictionaryAttr({b.getNamedAttr("descriptors", b.getArrayAttr(descriptors)),
+                                     b.getNamedAttr("facts", b.getDenseI64ArrayAttr(variant->facts)),
+                                     b.getNamedAttr("shared", b.getI64IntegerAttr(variant->scratch)),
+                                     b.getNamedAttr("threads", b.getI64IntegerAttr(variant->block[0]))}));
+  variants[kernel.getSymName().str()].push_back(std::move(*variant));
+}
+
 FailureOr<OwningOpRef<ModuleOp>> lowerTiles(ModuleOp module, const TargetArch &arch,
-                                            std::vector<gpu::LoweredKernel> *kernels) {
+                                            std::vector<gpu::LoweredKernel> *kernels, KernelVariants *variants) {
   MLIRContext *context = module.getContext();
   context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect, vector::VectorDialect, cf::ControlFlowDialect,
                        arith::ArithDialect, math::MathDialect, scf::SCFDialect, affine::AffineDialect>();
@@ -37,6 +63,8 @@ FailureOr<OwningOpRef<ModuleOp>> lowerTiles(ModuleOp module, const TargetArch &a
     }
     if (kernels)
       kernels->push_back(*lowered);
+    if (variants && hardware.sm90a)
+      addVariant(kernel, *out, arch, *variants);
   }
   if (failedAny)
     return failure();
@@ -62,7 +90,8 @@ struct LowerTilesPass : PassWrapper<LowerTilesPass, OperationPass<ModuleOp>> {
       module.emitError() << "unknown architecture '" << arch << "'";
       return signalPassFailure();
     }
-    auto lowered = lowerTiles(module, *target);
+    KernelVariants variants;
+    auto lowered = lowerTiles(module, *target, nullptr, &variants);
     if (failed(lowered))
       return signalPassFailure();
     module.getBody()->clear();

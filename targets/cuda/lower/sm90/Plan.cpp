@@ -1,0 +1,128 @@
+// Closed-form rules: tiles that keep the tensor cores busy for the fewest waves of programs, and as many stages as
+// shared memory holds.
+#include "targets/cuda/lower/sm90/Plan.h"
+#include "dialects/tile/TileDialect.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace adze::cuda::sm90 {
+namespace {
+
+Type typeOf(const Problem &p, const char *name) {
+  auto it = p.types.find(name);
+  return it == p.types.end() ? Type() : it->second;
+}
+bool isHalf(Type t) { return t && (t.isF16() || t.isBF16()); }
+
+/// Bulk copies need strides that are multiples of 16 bytes.
+bool mayBeAligned(const Problem &p, const char *name, int64_t elements) {
+  auto it = p.extents.find(name);
+  if (it == p.extents.end())
+    return false;
+  const Extent &e = it->second;
+  return e.isStatic() ? e.min % elements == 0 : true; // checked at launch
+}
+
+Attribute schedule(MLIRContext *context, ArrayRef<std::pair<StringRef, int64_t>> leads) {
+  Builder b(context);
+  SmallVector<NamedAttribute> ops;
+  for (auto [tag, lead] : leads)
+    ops.push_back(b.getNamedAttr(tag, b.getDictionaryAttr(b.getNamedAttr("lead", b.getI64IntegerAttr(lead)))));
+  NamedAttribute grid[] = {b.getNamedAttr("group", b.getI64IntegerAttr(8)),
+                           b.getNamedAttr("persistent", b.getUnitAttr())};
+  return tile::ScheduleAttr::get(context, b.getDictionaryAttr(grid), b.getDictionaryAttr({}), b.getDictionaryAttr(ops),
+                                 Attribute());
+}
+
+struct Tile {
+  int64_t m, n;
+};
+
+/// The tile with the least time for all waves: products, plus what a tile costs beside them (operands from L2,
+/// epilogue).
+Tile chooseTile(int64_t batch, int64_t m, int64_t n, int64_t programs) {
+  Tile best{128, 256};
+  double least = 0;
+  for (int64_t bm : {128, 64})
+    for (int64_t bn : {256, 192, 128, 64, 32}) {
+      int64_t tiles = batch * llvm::divideCeil(m, bm) * llvm::divideCeil(n, bn);
+      int64_t waves = llvm::divideCeil(tiles, programs);
+      double cost = waves * (double(bm) * bn + 48.0 * (bm + bn) + 2048);
+      if (least == 0 || cost < least) {
+        least = cost;
+        best = {bm, bn};
+      }
+    }
+  return best;
+}
+
+/// Stages of `bytes` that fit beside `other` bytes, less the one that is being read.
+int64_t leadFor(int64_t shared, int64_t bytes, int64_t other) {
+  return std::clamp<int64_t>((shared - other) / bytes - 1, 1, 6);
+}
+
+std::optional<Plan> planMatmul(const Problem &p, const TargetArch &arch) {
+  Type a = typeOf(p, "a"), b = typeOf(p, "b"), y = typeOf(p, "y");
+  if (!isHalf(a) || a != b || !y || !mayBeAligned(p, p.flag("trans_a") ? "M" : "K", 8) ||
+      !mayBeAligned(p, p.flag("trans_b") ? "K" : "N", 8))
+    return std::nullopt;
+  int64_t m = std::max<int64_t>(1, p.extent("M")), n = std::max<int64_t>(1, p.extent("N")),
+          k = std::max<int64_t>(1, p.extent("K"));
+  if (k < 32 || n < 32)
+    return std::nullopt;
+  Tile t = chooseTile(std::max<int64_t>(1, p.extent("B")), m, n, arch.machine.value("programs", 132));
+  int64_t bk = 64, bits = y.getIntOrFloatBitWidth();
+  int64_t shared = arch.machine.value("shared_bytes", 232448) - 1024;
+  int64_t lead = leadFor(shared, (t.m + t.n) * bk * 2, t.m * t.n * bits / 8);
+  Plan plan;
+  plan.form = "plain";
+  plan.params = {{"BM", t.m}, {"BN", t.n}, {"BK", bk}, {"split", 1}, {"granule", 64}, {"staged", 1}};
+  plan.schedule = schedule(a.getContext(), {{"a", lead}, {"b", lead}});
+  return plan;
+}
+
+/// 64 rows of queries a consumer; scores, probabilities and output of a consumer stay in its registers.
+std::optional<Plan> planAttention(const Problem &p, const TargetArch &) {
+  Type a = typeOf(p, "a");
+  int64_t d = p.extent("D"), dv = p.extent("DV");
+  if (!isHalf(a) || d != dv || (d != 64 && d != 128) || p.extent("S") < 64)
+    return std::nullopt;
+  Plan plan;
+  plan.form = "flash";
+  plan.params = {{"BM", d == 64 && p.extent("S") >= 192 ? 192 : 128}, {"BN", 128}, {"granule", 64}, {"staged", 1}};
+  plan.schedule = schedule(a.getContext(), {{"k", 1}, {"v", 1}});
+  return plan;
+}
+
+/// A pointwise convolution is a product of matrices [filters x channels] by [channels x pixels].
+std::optional<Plan> planConv(const Problem &p, const TargetArch &arch) {
+  Type x = typeOf(p, "x"), w = typeOf(p, "w");
+  if (!isHalf(x) || x != w || p.extent("T") != 1 || p.flag("stride0", 1) != 1 || p.flag("stride1", 1) != 1 ||
+      !mayBeAligned(p, "C", 8) || !mayBeAligned(p, "P", 8) || p.extent("C") < 32 || p.extent("F") < 32)
+    return std::nullopt;
+  Tile t = chooseTile(std::max<int64_t>(1, p.extent("N")) * std::max<int64_t>(1, p.extent("G")), p.extent("F"),
+                      std::max<int64_t>(1, p.extent("P")), arch.machine.value("programs", 132));
+  int64_t shared = arch.machine.value("shared_bytes", 232448) - 1024;
+  int64_t lead = leadFor(shared, (t.m + t.n) * 128, t.m * t.n * 2);
+  Plan plan;
+  plan.form = "linear";
+  plan.params = {{"swap", 1}, {"BF", t.m}, {"BP", t.n}, {"BC", 64}, {"granule", 64}, {"staged", 1}};
+  plan.schedule = schedule(x.getContext(), {{"w", lead}, {"x", lead}});
+  return plan;
+}
+
+} // namespace
+
+std::optional<Plan> planStaged(const Problem &p, const TargetArch &arch) {
+  if (p.family == "matmul")
+    return planMatmul(p, arch);
+  if (p.family == "attention")
+    return planAttention(p, arch);
+  if (p.family == "conv")
+    return planConv(p, arch);
+  return std::nullopt;
+}
+
+} // namespace adze::cuda::sm90
