@@ -59,7 +59,7 @@ CpuImage::~CpuImage() {
     llvm::sys::fs::remove(path);
 }
 
-void CpuImage::run(const std::string &kernel, std::vector<void *> buffers, std::vector<int64_t> scalars,
+void CpuImage::run(const std::string &kernel, std::vector<HostMemory> buffers, std::vector<int64_t> scalars,
                    int64_t programs) {
   auto it = compiled.kernels.find(kernel);
   ASSERT_NE(it, compiled.kernels.end()) << kernel;
@@ -68,9 +68,18 @@ void CpuImage::run(const std::string &kernel, std::vector<void *> buffers, std::
   size_t bytes = (it->second.scratch + 127) / 64 * 64;
   void *scratch = std::aligned_alloc(64, bytes);
   memset(scratch, 0xA5, bytes); // a kernel may not read what it has not written
-  fn(buffers.data(), scalars.data(), 0, programs, scratch);
+  std::vector<void *> pointers;
+  for (const HostMemory &m : buffers)
+    pointers.push_back(m.data);
+  fn(pointers.data(), scalars.data(), 0, programs, scratch);
   std::free(scratch);
 }
+
+std::unique_ptr<KernelImage> compileKernels(const std::string &text, const std::string &level) {
+  return std::make_unique<CpuImage>(text, level);
+}
+
+std::string nameOfLevel(const std::string &level) { return level.substr(level.size() - 2); }
 
 std::vector<std::string> runnableLevels() {
   std::vector<std::string> levels;

@@ -1,5 +1,5 @@
-// Whole kernels, compiled and run, against straightforward C++.
-#include "test/unit/cpu/CpuHarness.h"
+// Whole kernels, compiled and run on every level of one target, against straightforward C++.
+#include "test/unit/cpu/KernelImage.h"
 #include <cmath>
 #include <memory>
 #include <random>
@@ -10,7 +10,7 @@ namespace {
 
 class Kernels : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Levels, Kernels, testing::ValuesIn(runnableLevels()), [](const auto &info) {
-  return info.param == "x86-64-v3" ? std::string("v3") : std::string("v4");
+  return nameOfLevel(info.param);
 });
 
 std::vector<float> randoms(size_t n, unsigned seed = 1) {
@@ -40,12 +40,12 @@ tile.kernel @axpy attributes {key = "axpy", dims = ["N"], arg_types = [!tile.ref
 )";
 
 TEST_P(Kernels, Pointwise) {
-  CpuImage image(kPointwise, GetParam());
-  ASSERT_TRUE(image.ok()) << image.errors();
+  auto image = compileKernels(kPointwise, GetParam());
+  ASSERT_TRUE(image->ok()) << image->errors();
   for (int64_t n : {1, 7, 16, 100, 101, 333, 1000}) {
     auto x = randoms(n, 1), y = randoms(n, 2);
     std::vector<float> z(n + 16, 42.0f);
-    image.run("axpy", {x.data(), y.data(), z.data()}, {n}, (n + 99) / 100);
+    image->run("axpy", {x, y, z}, {n}, (n + 99) / 100);
     for (int64_t i = 0; i < n; ++i)
       ASSERT_EQ(z[i], 2 * x[i] + y[i]) << "n " << n << " i " << i;
     for (int i = 0; i < 16; ++i)
@@ -101,7 +101,7 @@ tile.kernel @mm attributes {key = "mm", dims = ["M", "N", "K"], arg_types = [!ti
 )";
 }
 
-void checkMatmul(CpuImage &image, bool pack, int bm, int bn, int64_t M, int64_t N, int64_t K, bool transB = false) {
+void checkMatmul(KernelImage &image, bool pack, int bm, int bn, int64_t M, int64_t N, int64_t K, bool transB = false) {
   auto x = randoms(M * K, 3), w = randoms(K * N, 4);
   int64_t panels = (N + 31) / 32;
   std::vector<float> packed(panels * K * 32, 0.0f), y(M * N + 8, 7.0f);
@@ -112,13 +112,8 @@ void checkMatmul(CpuImage &image, bool pack, int bm, int bn, int64_t M, int64_t 
   for (int64_t k = 0; k < K; ++k)
     for (int64_t n = 0; n < N; ++n)
       turned[n * K + k] = w[k * N + n];
-  image.run("mm",
-            {x.data(),
-             pack     ? packed.data()
-             : transB ? turned.data()
-                      : w.data(),
-             y.data()},
-            {M, N, K}, ((M + bm - 1) / bm) * ((N + bn - 1) / bn));
+  image.run("mm", {x, pack ? packed : transB ? turned : w, y}, {M, N, K},
+            ((M + bm - 1) / bm) * ((N + bn - 1) / bn));
   for (int64_t i = 0; i < M; ++i)
     for (int64_t j = 0; j < N; ++j) {
       double sum = 0;
@@ -132,31 +127,31 @@ void checkMatmul(CpuImage &image, bool pack, int bm, int bn, int64_t M, int64_t 
 }
 
 TEST_P(Kernels, MatmulPacked) {
-  CpuImage image(matmulText(true, 24, 64, 32), GetParam());
-  ASSERT_TRUE(image.ok()) << image.errors();
+  auto image = compileKernels(matmulText(true, 24, 64, 32), GetParam());
+  ASSERT_TRUE(image->ok()) << image->errors();
   for (auto [m, n, k] : {std::array<int64_t, 3>{24, 64, 32}, {1, 1, 1}, {25, 65, 33}, {50, 100, 70}, {13, 31, 5}})
-    checkMatmul(image, true, 24, 64, m, n, k);
+    checkMatmul(*image, true, 24, 64, m, n, k);
 }
 
 TEST_P(Kernels, MatmulStrided) {
-  CpuImage image(matmulText(false, 24, 96, 32), GetParam());
-  ASSERT_TRUE(image.ok()) << image.errors();
+  auto image = compileKernels(matmulText(false, 24, 96, 32), GetParam());
+  ASSERT_TRUE(image->ok()) << image->errors();
   for (auto [m, n, k] : {std::array<int64_t, 3>{24, 96, 32}, {1, 1, 1}, {25, 97, 33}, {50, 200, 70}, {13, 31, 5}})
-    checkMatmul(image, false, 24, 96, m, n, k);
+    checkMatmul(*image, false, 24, 96, m, n, k);
 }
 
 TEST_P(Kernels, MatmulTransposedB) {
-  CpuImage image(matmulText(false, 24, 96, 32, true), GetParam());
-  ASSERT_TRUE(image.ok()) << image.errors();
+  auto image = compileKernels(matmulText(false, 24, 96, 32, true), GetParam());
+  ASSERT_TRUE(image->ok()) << image->errors();
   for (auto [m, n, k] : {std::array<int64_t, 3>{24, 96, 32}, {1, 1, 1}, {25, 97, 33}, {50, 200, 70}, {13, 31, 5}})
-    checkMatmul(image, false, 24, 96, m, n, k, true);
+    checkMatmul(*image, false, 24, 96, m, n, k, true);
 }
 
 TEST_P(Kernels, MatmulFewRowsAndOddTiles) {
-  CpuImage image(matmulText(false, 5, 45, 19), GetParam());
-  ASSERT_TRUE(image.ok()) << image.errors();
+  auto image = compileKernels(matmulText(false, 5, 45, 19), GetParam());
+  ASSERT_TRUE(image->ok()) << image->errors();
   for (auto [m, n, k] : {std::array<int64_t, 3>{5, 45, 19}, {1, 1, 1}, {6, 46, 20}, {11, 100, 70}})
-    checkMatmul(image, false, 5, 45, m, n, k);
+    checkMatmul(*image, false, 5, 45, m, n, k);
 }
 
 } // namespace

@@ -75,7 +75,7 @@ void checkUnary(const std::string &op, Reference f, double bound, std::vector<Do
     ASSERT_TRUE(image.ok()) << op << image.errors();
     std::vector<T> y(x.size());
     int64_t n = x.size();
-    image.run("f", {x.data(), y.data()}, {n}, (n + 63) / 64);
+    image.run("f", {x, y}, {n}, (n + 63) / 64);
     double worst = 0;
     int64_t at = 0;
     for (int64_t i = 0; i < n; ++i) {
@@ -174,7 +174,7 @@ tile.kernel @p attributes {key = "p", dims = ["N"], arg_types = [!tile.ref<f32, 
     ASSERT_TRUE(image.ok()) << image.errors();
     std::vector<float> y(x.size());
     int64_t n = x.size();
-    image.run("p", {x.data(), w.data(), y.data()}, {n}, (n + 63) / 64);
+    image.run("p", {x, w, y}, {n}, (n + 63) / 64);
     for (int64_t i = 0; i < n; ++i) {
       long double exact = std::pow(static_cast<long double>(x[i]), static_cast<long double>(w[i]));
       ASSERT_LE(ulps(y[i], exact), 1.0) << x[i] << "^" << w[i] << " = " << y[i] << " want " << float(exact);

@@ -1,4 +1,4 @@
-// Every tile op and element type: compiled code against the interpreter of the tile dialect.
+// Every tile op and element type: compiled code of one target against the interpreter of the tile dialect.
 #include "compiler/oracle/Interpreter.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -6,7 +6,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Parser/Parser.h"
-#include "test/unit/cpu/CpuHarness.h"
+#include "test/unit/cpu/KernelImage.h"
 #include <cmath>
 #include <random>
 
@@ -119,13 +119,13 @@ void check(const std::string &text, const std::vector<Arg> &args, double toleran
   ASSERT_TRUE(succeeded(oracle::runKernel(kernel, dims, hosts, {}, options))) << errors << text;
   for (const std::string &level : runnableLevels()) {
     SCOPED_TRACE(level);
-    CpuImage image(text, level);
-    ASSERT_TRUE(image.ok()) << image.errors() << text;
+    auto image = compileKernels(text, level);
+    ASSERT_TRUE(image->ok()) << image->errors() << text;
     auto actual = start;
-    std::vector<void *> buffers;
+    std::vector<HostMemory> buffers;
     for (Memory &m : actual)
-      buffers.push_back(m.bytes.data());
-    image.run("k", buffers, dims, programs);
+      buffers.push_back(m.bytes);
+    image->run("k", buffers, dims, programs);
     for (auto [a, x, y] : llvm::zip(args, actual, expected)) {
       if (!x.storage.isFloat()) {
         std::vector<int64_t> got(x.elements), want(x.elements);
@@ -167,7 +167,7 @@ std::string store(const std::string &t, const std::string &v, const std::string 
   return "  tile.store %" + t + ", %" + v + "[" + offsets + "] : tensor<" + tile + ">, !tile.view<" + view + ", out>\n";
 }
 
-TEST(CpuOps, Reduce) {
+TEST(Ops, Reduce) {
   for (const char *shape : {"5x37", "3x64", "33x3", "2x129"}) {
     for (int dim : {0, 1}) {
       std::string s(shape), rows = s.substr(0, s.find('x')), cols = s.substr(s.find('x') + 1);
@@ -200,7 +200,7 @@ TEST(CpuOps, Reduce) {
   }
 }
 
-TEST(CpuOps, Casts) {
+TEST(Ops, Casts) {
   std::vector<std::string> floats{"f16",    "bf16",       "f32",        "f64",     "f8E4M3FN",
                                   "f8E5M2", "f8E4M3FNUZ", "f8E5M2FNUZ", "f4E2M1FN"};
   std::vector<std::string> ints{"i1", "i4", "i8", "i16", "i32", "i64"};
@@ -244,7 +244,7 @@ TEST(CpuOps, Casts) {
       }
 }
 
-TEST(CpuOps, Shapes) {
+TEST(Ops, Shapes) {
   auto one = [](const std::string &in, const std::string &op, const std::string &out, const std::string &what) {
     auto view = [](const std::string &s) { return s.substr(0, s.rfind('x')); };
     auto element = [](const std::string &s) { return s.substr(s.rfind('x') + 1); };
@@ -291,7 +291,7 @@ TEST(CpuOps, Shapes) {
         args, 0, "iota");
 }
 
-TEST(CpuOps, Memory) {
+TEST(Ops, Memory) {
   for (std::string t : {"f32", "f16", "i8", "i64", "i4", "i1"}) {
     std::string pad = t[0] == 'f' ? "1.5" : t == "i1" ? "true" : "3";
     std::vector<Arg> args{
@@ -319,7 +319,7 @@ TEST(CpuOps, Memory) {
         args, 0, "masked store");
 }
 
-TEST(CpuOps, GatherScatter) {
+TEST(Ops, GatherScatter) {
   std::vector<Arg> args{
       {"e", "f32", "in", "11x40"}, {"i", "i64", "in", "6", -2, 13, true}, {"y", "f32", "out", "6x40"}};
   check(kernelText(args, load("k", "i", "%c0", "6xi64", "6xi64") +
@@ -356,7 +356,7 @@ TEST(CpuOps, GatherScatter) {
   }
 }
 
-TEST(CpuOps, Order) {
+TEST(Ops, Order) {
   for (std::string t : {"f32", "i32", "f16", "i64"})
     for (std::string shape : {"4x37", "37x20"})
       for (int dim : {0, 1}) {
@@ -408,7 +408,7 @@ TEST(CpuOps, Order) {
       }
 }
 
-TEST(CpuOps, Dots) {
+TEST(Ops, Dots) {
   struct Case {
     std::string a, b, acc, attrs;
     bool ta = false, tb = false;
@@ -459,7 +459,7 @@ TEST(CpuOps, Dots) {
   }
 }
 
-TEST(CpuOps, Elementwise) {
+TEST(Ops, Elementwise) {
   struct Case {
     std::string type, op;
     double tolerance = 0;
@@ -495,7 +495,7 @@ TEST(CpuOps, Elementwise) {
   }
 }
 
-TEST(CpuOps, Windows) {
+TEST(Ops, Windows) {
   // x [N, H, W, C] -> [(N, P, Q), R, S, C], one dot for each tap
   struct Case {
     int stride, dil, pad;
@@ -532,7 +532,7 @@ TEST(CpuOps, Windows) {
 }
 
 // Softmax of rows in chunks with carried statistics, a uniform branch and a dot: the shape of attention.
-TEST(CpuOps, CarriedTilesAndBranches) {
+TEST(Ops, CarriedTilesAndBranches) {
   std::vector<Arg> args{{"q", "f32", "in", "20x16", -1, 1},
                         {"k", "f32", "in", "70x16", -1, 1},
                         {"v", "f32", "in", "70x24", -1, 1},
@@ -595,7 +595,7 @@ TEST(CpuOps, CarriedTilesAndBranches) {
         args, 0, "swap");
 }
 
-TEST(CpuOps, SplitAndFold) {
+TEST(Ops, SplitAndFold) {
   std::vector<Arg> args{{"x", "f32", "in", "200x33", -8, 8, true}, {"y", "f32", "out", "1x33"}};
   std::string head = "%s: index, %ref_x: !tile.ref<f32, in>, %ref_y: !tile.ref<f32, out>";
   std::string text = R"(
