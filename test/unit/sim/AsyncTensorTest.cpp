@@ -181,7 +181,7 @@ TEST(AsyncTensor, MapChangedInFlight) {
     std::string error;
     ASSERT_TRUE(kernels.memory.global.write(map, bytes.bytes, 128, error));
     kernels.param(map);
-    std::string change = "  st.global.u32 [%rd2+8], 4096;\n";
+    std::string change = "  st.global.u32 [%rd2+8], 8192;\n";
     std::string text = copyKernel("  ld.param.u64 %rd2, [map];\n" + loadPart("0", "0") +
                                   (correct ? waitPart + change : change + waitPart) + storePart("0", "0"));
     text.replace(text.find("to[128])"), 8, "to[128], .param .u64 map)");

@@ -175,15 +175,13 @@ TEST(Race, ProducerAndConsumerByNamedBarrier) {
   bugAndFix(kernel(R"(
   setp.lt.u32 %p1, %r1, 64;
   @!%p1 bra CONSUME;
+- bar.arrive 1, 128;
   st.shared.u32 [%r4], %r1;
-- bar.arrive 2, 128;
 + bar.arrive 1, 128;
-- bar.sync 1, 128;
   st.global.u32 [%rd4], %r1;
   bra DONE;
 CONSUME:
   bar.sync 1, 128;
-- bar.sync 2, 128;
   ld.shared.u32 %r5, [%r4+-256];
   add.s32 %r5, %r5, 64;
   st.global.u32 [%rd4], %r5;
@@ -556,9 +554,9 @@ TEST(Bounds, Global) {
   bugAndFix(
       kernel(R"(
   st.global.u32 [%rd4], %r1;
-- st.global.u8 [%rd4+4], 0;
+- st.global.u8 [%rd1+512], 0;
 )"),
-      "1 bytes beyond the end",
+      "past the end of the allocation of 512 bytes",
       [](Kernels &kernels) {
         outputOnly(kernels);
         kernels.block = {128, 1, 1};

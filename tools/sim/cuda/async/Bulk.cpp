@@ -45,10 +45,14 @@ static BoxPosition positionOf(Warp &warp, const BulkExtra &extra, unsigned lane)
   return position;
 }
 
+/// The block and offset that a copy's address names; whether the block is there is the copy engine's question.
 static uint32_t sharedOffset(Warp &warp, unsigned lane, uint64_t address, unsigned &rank, const char *what) {
-  uint32_t offset;
-  rank = resolveShared(warp, lane, Space::SharedCluster, address, offset, what).rank;
-  return offset;
+  uint64_t block = address >> SharedAddress::rankShift;
+  rank = block ? unsigned(block - 1) : warp.block->rank;
+  if (rank >= warp.block->cluster->blocks.size())
+    fault(lane, FaultCode::IllegalAddress,
+          std::string(what) + " at " + hexText(address) + " is in no block's shared memory");
+  return uint32_t(address & (SharedAddress::ownLimit - 1));
 }
 
 static void issueLoad(Warp &warp, const Instr &instr, const BulkExtra &extra, unsigned lane, uint64_t to, uint64_t from,

@@ -56,7 +56,8 @@ Transfer adze::sim::bulkTransfer(uint64_t global, uint32_t shared, uint32_t byte
 
 MBarrier &CopyEngine::barrierFor(const Issuer &issuer, unsigned rank, uint32_t offset) {
   MBarrier *barrier =
-      unit.peer(rank, issuer.rank, *issuer.clocks, issuer.lane, "the mbarrier of a bulk copy").findBarrier(offset);
+      unit.peer(rank, issuer.rank, *issuer.clocks, issuer.lane, "the mbarrier of a bulk copy", /*visits=*/false)
+          .findBarrier(offset);
   if (!barrier || !barrier->live())
     throw protocolFault("bulk copy completes on shared " + hexText(offset) + ", which holds no initialised mbarrier");
   if (!barrier->initFenced)
@@ -78,6 +79,8 @@ void CopyEngine::claimDestination(const Issuer &issuer, SharedMemory &memory, ui
   access.lane = issuer.lane;
   access.line = issuer.line;
   access.write = true;
+  if (memory.rank != issuer.rank)
+    unit.peer(memory.rank, issuer.rank, *issuer.clocks, issuer.lane, "a bulk copy", /*visits=*/false);
   checkShared(unit, memory, access, offset, bytes);
   memory.visited(tag);
 }

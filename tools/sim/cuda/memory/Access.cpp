@@ -238,6 +238,148 @@ static inline uint32_t copyIn(uint8_t *to, const Place &place, unsigned bytes) {
   return poison;
 }
 
+// --- the common case: all lanes in one memory, aligned, nothing unusual ---
+
+namespace {
+/// Where the lanes of a warp go when they all go to one memory.
+struct WarpPlace {
+  uint8_t *bytes = nullptr, *validity = nullptr; ///< of offset 0
+  SharedMemory *shared = nullptr;
+  Allocation *global = nullptr;
+  uint64_t offset[32];
+};
+} // namespace
+
+static bool placeWarp(Warp &warp, Space space, unsigned bytes, Mask active, const uint64_t *address, bool write,
+                      WarpPlace &place) {
+  WarpState &state = WarpState::of(warp);
+  unsigned first = firstLane(active);
+  uint64_t base = 0, size;
+  if (space == Space::Generic) {
+    switch (Window::of(address[first])) {
+    case Space::Shared:
+      base = Window::shared;
+      space = Space::Shared;
+      break;
+    case Space::Global:
+      space = Space::Global;
+      break;
+    default:
+      return false;
+    }
+  }
+  if (space == Space::Shared) {
+    SharedMemory &memory = state.block->shared;
+    place.shared = &memory;
+    place.bytes = memory.bytes.data();
+    place.validity = memory.validity.data();
+    size = memory.size;
+  } else if (space == Space::Global) {
+    Allocation *allocation = state.lastAllocation;
+    if (!allocation || !allocation->contains(address[first], bytes))
+      allocation = state.block->cluster->launch.global.find(address[first], bytes);
+    if (!allocation || (write && allocation->constant))
+      return false;
+    state.lastAllocation = allocation;
+    place.global = allocation;
+    place.bytes = allocation->bytes;
+    place.validity = allocation->validity;
+    base = allocation->base;
+    size = allocation->size;
+  } else {
+    return false;
+  }
+  if (size < bytes)
+    return false;
+  uint64_t misaligned = 0, alignment = bytes & (~bytes + 1u), guards = 0;
+  for (Mask rest = active; rest; rest &= rest - 1) {
+    unsigned lane = firstLane(rest);
+    uint64_t offset = address[lane] - base;
+    place.offset[lane] = offset;
+    misaligned |= address[lane] & (alignment - 1);
+    if (offset > size - bytes)
+      return false;
+    if (place.shared)
+      guards |= !place.shared->unguarded(offset, bytes);
+  }
+  return !misaligned && !guards;
+}
+
+/// The race checks of all lanes at once; false: do them one by one.
+static bool checkWarp(Warp &warp, const Instr &instr, const WarpPlace &place, unsigned bytes, Mask active, bool write) {
+  WarpState &state = WarpState::of(warp);
+  LaunchState &launch = state.block->cluster->launch;
+  if (place.global &&
+      (place.global->constant || (launch.context.options.programmaticSerialization && !state.waitedForGrid)))
+    return false;
+  Access access;
+  access.clocks = &state.clocks;
+  access.sets = &state.block->cluster->unit.sets;
+  access.tag = state.clocks.tag(0);
+  access.line = instr.line;
+  access.write = write;
+  access.space = place.global ? ProxySpace::Global : ProxySpace::Shared;
+  return place.global ? place.global->shadow->accessWarp(access, active, place.offset, bytes, launch.number)
+                      : place.shared->shadow.accessWarp(access, active, place.offset, bytes, 0);
+}
+
+template <unsigned size>
+static void loadLanes(const WarpPlace &place, Mask active, LaneBuffer &result) {
+  for (Mask rest = active; rest; rest &= rest - 1) {
+    unsigned lane = firstLane(rest);
+    uint64_t offset = place.offset[lane];
+    Place one;
+    one.bytes = place.bytes + offset;
+    one.validity = place.validity + offset;
+    result.poison[lane] = copyIn(result.bytes[lane], one, size);
+  }
+}
+
+template <unsigned size>
+static void storeLanes(const WarpPlace &place, Mask active, const LaneBuffer &value) {
+  for (Mask rest = active; rest; rest &= rest - 1) {
+    unsigned lane = firstLane(rest);
+    uint64_t offset = place.offset[lane];
+    std::memcpy(place.bytes + offset, value.bytes[lane], size);
+    if (value.poison[lane] == 0)
+      std::memset(place.validity + offset, int(Validity::Valid), size);
+    else
+      for (unsigned i = 0; i != size; ++i)
+        place.validity[offset + i] = uint8_t(value.poison[lane] >> i & 1 ? Validity::Poisoned : Validity::Valid);
+  }
+}
+
+/// Calls f<size>() for the usual sizes; false for others.
+#define ADZE_SIM_FOR_SIZE(bytes, call)                                                                                 \
+  switch (bytes) {                                                                                                     \
+  case 1:                                                                                                              \
+    call<1>(place, active, buffer);                                                                                    \
+    return true;                                                                                                       \
+  case 2:                                                                                                              \
+    call<2>(place, active, buffer);                                                                                    \
+    return true;                                                                                                       \
+  case 4:                                                                                                              \
+    call<4>(place, active, buffer);                                                                                    \
+    return true;                                                                                                       \
+  case 8:                                                                                                              \
+    call<8>(place, active, buffer);                                                                                    \
+    return true;                                                                                                       \
+  case 16:                                                                                                             \
+    call<16>(place, active, buffer);                                                                                   \
+    return true;                                                                                                       \
+  default:                                                                                                             \
+    return false;                                                                                                      \
+  }
+static bool loadSized(const WarpPlace &place, unsigned bytes, Mask active, LaneBuffer &buffer) {
+  ADZE_SIM_FOR_SIZE(bytes, loadLanes)
+}
+static bool storeSized(const WarpPlace &place, unsigned bytes, Mask active, const LaneBuffer &buffer) {
+  ADZE_SIM_FOR_SIZE(bytes, storeLanes)
+}
+#undef ADZE_SIM_FOR_SIZE
+
+// --- loads and stores ---
+
 void LaunchState::load(Warp &warp, const Instr &instr, const MemoryOperation &operation, Mask active,
                        const uint64_t *address, LaneBuffer &result) {
   unsigned bytes = operation.bytes;
@@ -245,6 +387,11 @@ void LaunchState::load(Warp &warp, const Instr &instr, const MemoryOperation &op
       operation.order == Order::Weak ? 0 : strongFlag(warp, operation.space, operation.order, operation.scope);
   if (flags)
     ClusterState::of(*warp.block->cluster).strongRead();
+  WarpPlace all;
+  if (operation.order == Order::Weak && !operation.nonCoherent &&
+      placeWarp(warp, operation.space, bytes, active, address, /*write=*/false, all) &&
+      (!checks || checkWarp(warp, instr, all, bytes, active, /*write=*/false)) && loadSized(all, bytes, active, result))
+    return;
   for (Mask rest = active; rest; rest &= rest - 1) {
     unsigned lane = firstLane(rest);
     requireAligned(lane, address[lane], bytes, "ld", operation.space);
@@ -262,6 +409,11 @@ void LaunchState::store(Warp &warp, const Instr &instr, const MemoryOperation &o
   unsigned bytes = operation.bytes;
   uint64_t flags =
       operation.order == Order::Weak ? 0 : strongFlag(warp, operation.space, operation.order, operation.scope);
+  // Lanes that store to the same place differ in value or not: that is decided one by one.
+  WarpPlace all;
+  if (operation.order == Order::Weak && placeWarp(warp, operation.space, bytes, active, address, /*write=*/true, all) &&
+      (!checks || checkWarp(warp, instr, all, bytes, active, /*write=*/true)) && storeSized(all, bytes, active, value))
+    return;
   for (Mask rest = active; rest; rest &= rest - 1) {
     unsigned lane = firstLane(rest);
     requireAligned(lane, address[lane], bytes, "st", operation.space);

@@ -77,7 +77,9 @@ bool WarpClocks::visibleToAsync(Tag tag, unsigned lane, ProxySpace space) const 
 bool WarpClocks::knowsUnit(unsigned unit, unsigned lane) const {
   if (unit == unitId)
     return true;
-  auto knows = [&](const Knowledge &knowledge) { return knowledge.foreign && knowledge.foreign->count(unit); };
+  auto knows = [&](const Knowledge &knowledge) {
+    return knowledge.foreign && (unit == Tag::everyUnit || knowledge.foreign->count(unit));
+  };
   return knows(base) || (lane < 32 && (overlays >> lane & 1) && knows(*overlayOf[lane]));
 }
 

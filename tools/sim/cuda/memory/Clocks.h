@@ -27,8 +27,10 @@ namespace adze::sim {
 struct Tag {
   uint64_t bits = 0;
 
-  static constexpr unsigned severalLanes = 32; ///< lane(): several lanes of the warp, at the same clock
-  static constexpr unsigned noLane = 33;       ///< lane(): an asynchronous unit
+  static constexpr unsigned severalLanes = 32;   ///< lane(): several lanes of the warp, at the same clock
+  static constexpr unsigned noLane = 33;         ///< lane(): an asynchronous unit
+  static constexpr unsigned someLane = 34;       ///< lane(): one lane, not known which (taken for the luckiest)
+  static constexpr unsigned everyUnit = 0xfffff; ///< unit(): several units, for knowsUnit() any
   enum Flag : uint64_t {
     Async = uint64_t(1) << 60,   ///< async proxy
     Strong = uint64_t(1) << 61,  ///< an atomic or other strong operation of a scope that covers the launch
@@ -61,7 +63,7 @@ struct Known {
       return true;
     if (clock > maskClock)
       return false;
-    return lane < 32 ? (mask >> lane) & 1 : lane == Tag::severalLanes && (mask & (mask - 1));
+    return lane < 32 ? (mask >> lane) & 1 : lane == Tag::someLane || (lane == Tag::severalLanes && (mask & (mask - 1)));
   }
   /// Lanes released at different clocks between two warp barriers are taken as released at the later one: this may
   /// miss a race inside a warp, and never invents one.
@@ -193,7 +195,23 @@ public:
   uint32_t intern(Members members);
   size_t size() const { return sets.size(); }
 
+  /// A small memory of "this set and one more reader gave that set"; none if it is not remembered.
+  static constexpr uint32_t none = ~uint32_t(0);
+  uint32_t memo(uint32_t set, Tag reader) const {
+    const Step &step = steps[slotOf(set, reader)];
+    return step.set == set && step.reader == reader ? step.result : none;
+  }
+  void remember(uint32_t set, Tag reader, uint32_t result) { steps[slotOf(set, reader)] = {set, result, reader}; }
+
 private:
+  struct Step {
+    uint32_t set = none, result = none;
+    Tag reader;
+  };
+  static size_t slotOf(uint32_t set, Tag reader) {
+    return ((set * 0x9e3779b9u) ^ uint32_t(reader.bits >> 24) ^ uint32_t(reader.bits)) & 63;
+  }
+  std::array<Step, 64> steps;
   std::map<std::vector<uint64_t>, uint32_t> byBits;
   std::vector<std::unique_ptr<Members>> sets;
 };

@@ -103,10 +103,10 @@ std::string GlobalMemory::explain(uint64_t address, uint64_t size) const {
   uint64_t distanceBefore = before ? address - (before->base + before->size) : ~uint64_t(0);
   uint64_t distanceAfter = after != allocations.end() ? after->first - address : ~uint64_t(0);
   if (before && distanceBefore <= distanceAfter && distanceBefore < (uint64_t(1) << 32))
-    return std::to_string(distanceBefore) + " bytes past the end of " + named(*before) +
+    return "it begins " + std::to_string(distanceBefore) + " bytes past the end of " + named(*before) +
            (before->freed ? ", which was freed" : "");
   if (after != allocations.end() && distanceAfter < (uint64_t(1) << 32))
-    return std::to_string(distanceAfter) + " bytes before " + named(*after->second);
+    return "it begins " + std::to_string(distanceAfter) + " bytes before " + named(*after->second);
   return "it is not a device address";
 }
 

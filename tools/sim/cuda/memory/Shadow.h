@@ -3,7 +3,7 @@
 // One cell stands for a granule of 16, 8, 4, 2 or 1 bytes; a page of 1 KB starts with 16-byte granules and is split for
 // good when an access does not fill whole granules, so that the checks are exact to the byte while wide accesses cost
 // one cell per 16 bytes. The rules are FastTrack's (Flanagan, Freund, PLDI 2009): a write keeps one stamp, reads keep
-// one stamp while they are ordered with each other and a hash-consed set of stamps when they are not.
+// the stamps of those that are not ordered with each other: a few in the cell, more in a hash-consed set.
 #ifndef ADZE_TOOLS_SIM_CUDA_MEMORY_SHADOW_H
 #define ADZE_TOOLS_SIM_CUDA_MEMORY_SHADOW_H
 
@@ -50,8 +50,9 @@ public:
   static constexpr unsigned pageBits = 10;
   static constexpr unsigned pageBytes = 1 << pageBits;
 
-  /// `shared` between host threads: pages are locked.
-  Shadow(uint64_t bytes, bool shared) : locked(shared), pages((bytes + pageBytes - 1) >> pageBits) {}
+  /// `shared` between host threads: pages are locked, and cells are small (one reader, before they need a set).
+  Shadow(uint64_t bytes, bool shared)
+      : locked(shared), readers(shared ? 1 : 4), pages((bytes + pageBytes - 1) >> pageBits) {}
 
   /// Checks and records an access to [offset, offset + size), which lies inside. `launch` > 0: pages of earlier
   /// launches are taken for untouched.
@@ -70,6 +71,10 @@ public:
     }
     return {};
   }
+  /// The accesses of the lanes of `lanes` at offset[lane], `size` bytes each. `first` is the access of lane 0: lanes
+  /// differ in tag and lane only. False if any lane conflicts or needs more than the common case; access() then tells
+  /// (doing a lane twice changes nothing).
+  bool accessWarp(const Access &first, uint32_t lanes, const uint64_t *offset, unsigned size, uint32_t launch);
   /// A copy has completed: the cells that are in flight carry `now` instead.
   void land(uint64_t offset, uint64_t size, Tag now);
   /// Before griddepcontrol.wait: does the previous launch write here (or read, if `write`)?
@@ -80,12 +85,18 @@ public:
   void trim(uint32_t launch);
 
 private:
+  /// `2 + readers` words: the last write; its line and that of a read; unordered reads, a zero ends the list.
   struct Cell {
-    Tag write, read;
-    uint32_t writeLine = 0, readLine = 0;
+    Tag *words;
+    Tag &write() const { return words[0]; }
+    Tag *reads() const { return words + 2; }
+    uint32_t writeLine() const { return uint32_t(words[1].bits); }
+    uint32_t readLine() const { return uint32_t(words[1].bits >> 32); }
+    void setWriteLine(uint32_t line) const { words[1].bits = (words[1].bits & ~uint64_t(0xffffffff)) | line; }
+    void setReadLine(uint32_t line) const { words[1].bits = (words[1].bits & 0xffffffff) | uint64_t(line) << 32; }
   };
   struct Page {
-    std::unique_ptr<Cell[]> cells;
+    std::unique_ptr<Tag[]> cells;
     uint64_t writtenBefore = 0, readBefore = 0; ///< by the launch before, a bit per 16 bytes
     uint32_t launch = 0;
     uint8_t shift = 4;
@@ -95,16 +106,23 @@ private:
   };
   class Guard;
 
-  static constexpr unsigned everyUnit = 0xfffff; ///< Tag::unit of a read by blocks that are not ordered
-
+  unsigned stride() const { return 2 + readers; }
+  Cell cellOf(const Page &page, unsigned index) const { return {&page.cells[index * stride()]}; }
   Conflict accessPage(Page &page, const Access &access, unsigned begin, unsigned count, uint32_t launch);
   void prepare(Page &page, uint32_t launch);
-  static void split(Page &page, unsigned shift);
-  Conflict checkWriter(const Cell &cell, const Access &access) const;
-  Conflict checkReaders(const Cell &cell, const Access &access) const;
-  void addReader(Cell &cell, const Access &access) const;
+  void clear(Page &page);
+  void split(Page &page, unsigned shift);
+  Conflict checkWriter(Cell cell, const Access &access) const;
+  Conflict checkReaders(Cell cell, const Access &access) const;
+  void addReader(Cell cell, const Access &access) const;
+  void addToSet(Cell cell, const Access &access) const;
+  template <bool isWrite>
+  bool accessLanes(Access access, uint32_t lanes, const uint64_t *offset, unsigned size, uint32_t launch);
+  template <typename Predicate>
+  uint64_t piecesWhere(const Page &page, Predicate predicate) const;
 
-  bool locked;
+  const bool locked;
+  const unsigned readers;               ///< in a cell
   std::atomic<uint32_t> lastTouched{0}; ///< the last launch that touched any page
   std::vector<Page> pages;
 };

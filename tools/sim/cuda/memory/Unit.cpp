@@ -35,8 +35,8 @@ SharedMemory &Unit::peer(unsigned rank, const char *what) const {
   return memory;
 }
 
-SharedMemory &Unit::peer(unsigned rank, unsigned from, const WarpClocks &clocks, unsigned lane,
-                         const char *what) const {
+SharedMemory &Unit::peer(unsigned rank, unsigned from, const WarpClocks &clocks, unsigned lane, const char *what,
+                         bool visits) const {
   SharedMemory &memory = peer(rank, what);
   if (rank == from)
     return memory;
@@ -46,7 +46,8 @@ SharedMemory &Unit::peer(unsigned rank, unsigned from, const WarpClocks &clocks,
   if (!started)
     throw protocolFault(std::string(what) + " reaches the shared memory of block rank " + std::to_string(rank) +
                         ", which may not have started: a cluster barrier must come first");
-  memory.visited(clocks.tag(lane));
+  if (visits)
+    memory.visited(clocks.tag(lane));
   return memory;
 }
 

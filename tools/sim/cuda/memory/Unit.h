@@ -38,7 +38,9 @@ public:
 
   /// The shared memory of block `rank` for a thread of block `from`: throws if it does not exist, has exited, or if
   /// nothing tells the thread that it has started (a cluster barrier, say).
-  SharedMemory &peer(unsigned rank, unsigned from, const WarpClocks &clocks, unsigned lane, const char *what) const;
+  /// `visits`: the thread itself touches the memory (not a copy that it issues), so the block may exit only after it.
+  SharedMemory &peer(unsigned rank, unsigned from, const WarpClocks &clocks, unsigned lane, const char *what,
+                     bool visits = true) const;
   /// The same without a thread: for copies that land.
   SharedMemory &peer(unsigned rank, const char *what) const;
 
