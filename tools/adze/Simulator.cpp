@@ -32,7 +32,6 @@ static std::string findLibrary(std::string &folders) {
   static int anchor;
   std::string program = llvm::sys::fs::getMainExecutable("adze", &anchor);
   llvm::StringRef folder = llvm::sys::path::parent_path(program);
-  llvm::StringRef folder = llvm::sys::path::parent_path(program);
   for (std::string path : {folder.str(), (folder + "/../lib").str()}) {
     folders += (folders.empty() ? "" : ", ") + path;
     path += std::string("/") + kLibrary;
