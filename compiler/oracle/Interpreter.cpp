@@ -290,8 +290,7 @@ LogicalResult KernelProgram::Impl::buildRegion(Region &region, RegionProgram &pr
 FailureOr<std::unique_ptr<KernelProgram>> KernelProgram::create(tile::KernelOp kernel, Mode mode) {
   auto impl = std::make_unique<Impl>(kernel, mode);
   impl->hasFold = !kernel.getFold().empty();
-  if (auto split = kernel.getSplit())
-    impl->split = *split;
+  impl->split = kernel.getSplit();
   impl->hasFinish = !kernel.getFinish().empty();
   // The processes of a staged kernel have one set of channels.
   impl->serial = kernel->walk([](tile::ProcessOp) { return WalkResult::interrupt(); }).wasInterrupted();
@@ -344,8 +343,8 @@ FailureOr<Grid> KernelProgram::Impl::grid(SmallVectorImpl<int64_t> &dims, const 
     return kernel.emitError() << "the interpreter got " << dims.size() << " dims for " << kernel.getNumDims();
   Grid grid;
   AffineMap map = kernel.getGridExtents();
+  grid.split = kernel.getSplit();
   if (auto split = kernel.getSplit()) {
-    grid.split = *split;
     if (options.splitCount) {
       auto dim = dyn_cast<AffineDimExpr>(map.getResult(*split));
       if (!dim)

@@ -43,11 +43,12 @@ ThreadPool::~ThreadPool() {
 /// Starts the threads at the first parallel job. Where the system has no thread left, fewer do the same work.
 void ThreadPool::start() {
   threads_.reserve(numThreads_ - 1);
-  try {
-    for (unsigned i = 1; i < numThreads_; ++i)
+  for (unsigned i = 1; i < numThreads_; ++i)
+    try {
       threads_.emplace_back(&ThreadPool::work, this, i);
-  } catch (const std::system_error &) {
-  }
+    } catch (const std::system_error &) {
+      break;
+    }
 }
 
 void ThreadPool::run(int64_t count, Body body, void *context) {

@@ -50,9 +50,8 @@ void Lowering::emitArgReduce(ArgReduceOp op) {
         Value i = loopOp.getInductionVar();
         if (!indexElement.isIndex())
           i = arith::IndexCastOp::create(b, indexElement, i);
-        Coord shape = at;
         Value v = arith::SelectOp::create(b, take, now, loopOp.getRegionIterArg(0));
-        Value k = arith::SelectOp::create(b, take, splatTo(i, shape), loopOp.getRegionIterArg(1));
+        Value k = arith::SelectOp::create(b, take, splatTo(i, at), loopOp.getRegionIterArg(1));
         scf::YieldOp::create(b, ValueRange{v, k});
       }
       storeBuffer(values, at, loopOp.getResult(0));
