@@ -206,8 +206,9 @@ void writeAffine(const std::string &path, std::vector<std::string> archs) {
   ASSERT_TRUE(status.ok()) << status.message;
 }
 
-void writeCommands(const std::string &path) {
+void writeCommands(const std::string &path, const std::string &target) {
   TestPackage package;
+  package.program->target = target;
   uint32_t n = package.inputDim("n", 0, 0, 0, 50), eight = package.constant(8);
   uint32_t count = package.data("count", 50);
   uint32_t symbol = package.lastSymbol(), one = package.constant(1);

@@ -77,7 +77,7 @@ private:
 void writeAffine(const std::string &path, std::vector<std::string> archs = {"x86-64-v3"});
 /// For x int64 [n], n in 0..50: positions of the elements that are not zero; y = x if there are at least 2, else a
 /// constant in every element. Uses all commands but Dispatch and Loop.
-void writeCommands(const std::string &path);
+void writeCommands(const std::string &path, const std::string &target = "cpu");
 /// What writeAffine's package computes, as plain C++.
 std::vector<float> affine(const std::vector<float> &x);
 

@@ -315,6 +315,7 @@ ADZE_SIM_EXPORT int cuGraphLaunch(void *exec, void *handle) {
     Stream &stream = state.stream(handle, "cuGraphLaunch");
     for (const Operation &node : found->nodes)
       state.submit(stream, node.run);
+    ++state.graphLaunches;
   });
 }
 

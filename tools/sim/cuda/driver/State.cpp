@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 
@@ -125,7 +126,7 @@ void State::retain() {
     countAllocation("context", 0);
     device = std::make_unique<SimulatedMemory>(settings.memoryBytes);
     random.seed(settings.seed);
-    launches = 0;
+    launches = graphLaunches = 0;
   }
   ++contextUsers;
 }
@@ -321,6 +322,28 @@ bool State::isPinned(const void *pointer, uint64_t bytes) const {
 
 /// What the last failing call on this thread failed of, "" if there is nothing to add to its code.
 ADZE_SIM_EXPORT const char *adzeSimLastError() { return adze::sim::driver::lastErrorText().c_str(); }
+
+/// For tests: how many there are of "contexts" (references), "allocations", "pinned", "streams", "events", "pools",
+/// "modules", "graphs" (instantiated ones too); what was done in this context: "launches" (kernels that ran),
+/// "graph_launches". -1: no such counter.
+ADZE_SIM_EXPORT int64_t adzeSimCount(const char *what) {
+  auto &state = adze::sim::driver::State::get();
+  std::lock_guard<std::recursive_mutex> lock(state.mutex);
+  const std::pair<const char *, uint64_t> counters[] = {{"contexts", state.contextUsers},
+                                                        {"allocations", state.blocks.size()},
+                                                        {"pinned", state.pinned.size()},
+                                                        {"streams", state.streams.size()},
+                                                        {"events", state.events.size()},
+                                                        {"pools", state.pools.size()},
+                                                        {"modules", state.modules.size()},
+                                                        {"graphs", state.graphs.size() + state.execs.size()},
+                                                        {"launches", state.launches},
+                                                        {"graph_launches", state.graphLaunches}};
+  for (const auto &[name, value] : counters)
+    if (what && !std::strcmp(name, what))
+      return int64_t(value);
+  return -1;
+}
 
 /// As if the process had ended and started again: nothing is alive, a lost device is back, the environment is read
 /// anew.

@@ -155,7 +155,7 @@ public:
   std::set<uint64_t> registered;          ///< of these: registered, not allocated
   Stream legacy, perThread;               ///< handles 0/1 and 2
   std::mt19937_64 random;
-  uint64_t launches = 0;
+  uint64_t launches = 0, graphLaunches = 0;
   uint64_t nextStream = 0;
 
   void *contextHandle() { return &contextTag; }
