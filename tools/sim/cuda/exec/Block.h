@@ -40,7 +40,12 @@ public:
   uint64_t linear = 0;        ///< of id in the grid, x fastest
   unsigned threads = 0;
   std::vector<Warp> warps;
-  unsigned liveThreads() const;
+  unsigned liveThreads() const {
+    unsigned count = 0;
+    for (const Warp &warp : warps)
+      count += warp.threads();
+    return count;
+  }
   bool done() const { return liveWarps == 0; }
   unsigned liveWarps = 0;
 
