@@ -1,6 +1,7 @@
 #include "targets/cuda/Describe.h"
 #include "targets/cuda/driver/Image.h"
-#include "llvm/Object/ELFObjectFile.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Support/Endian.h"
 #include <cstring>
 
 using namespace llvm;
@@ -29,30 +30,62 @@ StringRef entryText(StringRef ptx, StringRef kernel) {
   return {};
 }
 
-/// Registers from the upper byte of sh_info of section .text.KERNEL, static shared memory from the size of .nv.shared:
-/// what ptxas 12 and 13 write (compared with the text of ptxas -v).
+/// Registers from section .nv.info, static shared memory from the size of .nv.shared.KERNEL: what ptxas 12 and 13 write
+/// (compared with the text of ptxas -v). .nv.info is a list of {format, attribute, size, payload}; attribute 0x2f holds
+/// pairs of a symbol's index and its registers.
 static std::string resourcesIn(StringRef cubin, StringRef kernel) {
-  auto object = object::ELFObjectFile<object::ELF64LE>::create(MemoryBufferRef(cubin, "cubin"));
+  auto object = object::ELFFile<object::ELF64LE>::create(cubin);
   if (!object) {
     consumeError(object.takeError());
     return "";
   }
-  auto sections = object->getELFFile().sections();
+  auto sections = object->sections();
   if (!sections) {
     consumeError(sections.takeError());
     return "";
   }
   std::string registers, shared = "0";
+  auto nameOfSymbol = [&](uint32_t index) -> std::string {
+    for (const auto &section : *sections) {
+      if (section.sh_type != ELF::SHT_SYMTAB)
+        continue;
+      auto symbol = object->getSymbol(&section, index);
+      auto strings = object->getStringTableForSymtab(section);
+      if (symbol && strings)
+        if (Expected<StringRef> name = (*symbol)->getName(*strings))
+          return name->str();
+        else
+          consumeError(name.takeError());
+      else
+        consumeError(joinErrors(symbol.takeError(), strings.takeError()));
+    }
+    return "";
+  };
   for (const auto &section : *sections) {
-    Expected<StringRef> name = object->getELFFile().getSectionName(section);
+    Expected<StringRef> name = object->getSectionName(section);
     if (!name) {
       consumeError(name.takeError());
       continue;
     }
-    if (*name == (".text." + kernel).str())
-      registers = std::to_string(section.sh_info >> 24);
-    else if (*name == (".nv.shared." + kernel).str())
+    if (*name == (".nv.shared." + kernel).str())
       shared = std::to_string(section.sh_size);
+    if (*name != ".nv.info")
+      continue;
+    Expected<ArrayRef<uint8_t>> info = object->getSectionContents(section);
+    if (!info) {
+      consumeError(info.takeError());
+      continue;
+    }
+    constexpr uint8_t kSized = 4, kRegisterCount = 0x2f;
+    for (ArrayRef<uint8_t> rest = *info; rest.size() >= 4;) {
+      size_t size = rest[0] == kSized ? support::endian::read16le(&rest[2]) : 0;
+      if (rest.size() < 4 + size)
+        break;
+      if (rest[0] == kSized && rest[1] == kRegisterCount && size == 8 &&
+          nameOfSymbol(support::endian::read32le(&rest[4])) == kernel)
+        registers = std::to_string(support::endian::read32le(&rest[8]));
+      rest = rest.drop_front(4 + size);
+    }
   }
   return registers.empty() ? "" : registers + " registers, " + shared + " bytes of static shared memory";
 }
