@@ -112,12 +112,18 @@ LogicalResult StagedEmitter::describeMoves() {
 void StagedEmitter::addMapParameters() {
   auto pointer = LLVM::LLVMPointerType::get(b.getContext());
   auto object = LLVM::LLVMArrayType::get(b.getI8Type(), 128);
+  SmallVector<Type> params(func.getArgumentTypes());
+  SmallVector<DictionaryAttr> attrs;
+  for (unsigned i = 0; i < params.size(); ++i)
+    attrs.push_back(b.getDictionaryAttr(mlir::function_interface_impl::getArgAttrs(func, i)));
+  params.append(maps.size(), pointer);
+  attrs.append(maps.size(), b.getDictionaryAttr({b.getNamedAttr("llvm.align", b.getI64IntegerAttr(64)),
+                                                 b.getNamedAttr("llvm.byval", TypeAttr::get(object)),
+                                                 b.getNamedAttr("nvvm.grid_constant", b.getUnitAttr())}));
+  func.setFunctionType(LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), params));
+  func.setAllArgAttrs(attrs);
   for (size_t i = 0; i < maps.size(); ++i) {
-    NamedAttribute attrs[] = {b.getNamedAttr("llvm.byval", TypeAttr::get(object)),
-                              b.getNamedAttr("llvm.align", b.getI64IntegerAttr(64)),
-                              b.getNamedAttr("nvvm.grid_constant", b.getUnitAttr())};
-    (void)func.insertArgument(func.getNumArguments(), pointer, b.getDictionaryAttr(attrs), b.getLoc());
-    mapPointers.push_back(func.getArguments().back());
+    mapPointers.push_back(entry->addArgument(pointer, b.getLoc()));
   }
 }
 
@@ -224,11 +230,11 @@ FailureOr<ImageVariant> StagedEmitter::emit() {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(roles.thenBlock());
     if (move)
-      ptx.setRegisters(consumers == 2 ? 240 : 160, true);
+      ptx.setRegisters(consumers == 2 ? 232 : 160, true);
     result = emitRole(Role::consumer);
     b.setInsertionPointToStart(roles.elseBlock());
     if (move)
-      ptx.setRegisters(24, false);
+      ptx.setRegisters(consumers == 2 ? 40 : 32, false);
     auto alone = [&](unsigned number, Role what) {
       Value mine = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, group.warp, c32(number));
       Value lane = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, group.lane, c32(0));

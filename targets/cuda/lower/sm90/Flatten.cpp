@@ -20,18 +20,14 @@ public:
     });
     Block &from = process.getBody().front();
     auto *to = new Block();
+    process.getBody().push_back(to); // builders need a parent; the old block goes at the end
     for (BlockArgument arg : from.getArguments())
       map.map(arg, to->addArgument(arg.getType(), arg.getLoc()));
     OpBuilder b = OpBuilder::atBlockBegin(to);
-    LogicalResult result = flatten(from, b);
-    if (failed(result)) {
-      to->dropAllDefinedValueUses();
-      delete to;
-      return failure();
-    }
+    if (failed(flatten(from, b)))
+      return failure(); // the kernel is a copy that nobody reads
     from.dropAllDefinedValueUses();
-    process.getBody().getBlocks().clear();
-    process.getBody().push_back(to);
+    from.erase();
     tighten(*to);
     return success();
   }
