@@ -33,7 +33,7 @@ constexpr Round directed[] = {Round::Nearest, Round::Zero, Round::Down, Round::U
 
 TEST(NumberConvert, IntegersToFloatsInEveryMode) {
   Patterns patterns(11);
-  for (int i = 0; i < 100000; ++i) {
+  for (int i = 0; i < 40000; ++i) {
     uint64_t bits = patterns.next64() >> (patterns.next16() % 64);
     volatile int64_t s64 = static_cast<int64_t>(bits);
     volatile uint64_t u64 = bits;
@@ -83,7 +83,7 @@ TEST(NumberConvert, IntegersToFloatsInEveryMode) {
 
 TEST(NumberConvert, FloatsToIntegersClamp) {
   Patterns patterns(12);
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 60000; ++i) {
     uint32_t bits = patterns.next32();
     float value = toFloat(bits);
     for (Round mode : directed) {
@@ -127,7 +127,7 @@ TEST(NumberConvert, FloatsToIntegersClamp) {
 
 TEST(NumberConvert, FloatsToIntegralValues) {
   Patterns patterns(13);
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 60000; ++i) {
     uint32_t bits = patterns.next32();
     uint64_t wide = patterns.next64();
     for (Round mode : directed) {
@@ -150,7 +150,7 @@ TEST(NumberConvert, FloatsToIntegralValues) {
 
 TEST(NumberConvert, FloatToFloatNarrowing) {
   Patterns patterns(14);
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 60000; ++i) {
     uint32_t bits = patterns.next32();
     uint64_t wide = patterns.next64();
     for (Round mode : directed) {

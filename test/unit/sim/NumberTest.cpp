@@ -130,7 +130,7 @@ TEST(NumberRounding, Modifiers) {
 
 TEST(NumberF32, AllModesAgreeWithTheHost) {
   Patterns patterns(1);
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 60000; ++i) {
     uint32_t a = patterns.next32(), b = patterns.next32(), c = patterns.next32();
     volatile float x = toFloat(a), y = toFloat(b), z = toFloat(c);
     for (Round mode : directed) {
@@ -215,7 +215,7 @@ TEST(NumberF64, AllModesAgreeWithTheHost) {
   auto same = [](double expected, uint64_t actual) {
     return expected != expected ? (actual & 0x7ff8000000000000) == 0x7ff8000000000000 : bitsOf(expected) == actual;
   };
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 60000; ++i) {
     uint64_t a = patterns.next64(), b = patterns.next64(), c = patterns.next64();
     if (i % 4 == 0) // nearly cancelling products
       c = bitsOf(-(toDouble(a) * toDouble(b)));
@@ -286,7 +286,7 @@ TEST(NumberHalf, SumsAndProductsOfSampledPairs) {
 
 TEST(NumberHalf, FmaRoundsOnce) {
   Patterns patterns(4);
-  for (int i = 0; i < 300000; ++i) {
+  for (int i = 0; i < 40000; ++i) {
     uint16_t a = patterns.next16(), b = patterns.next16(), c = patterns.next16();
     // An f16 product and an f16 sum span at most 64 + 11 bits; __float128 holds 113.
     __float128 product = (__float128)reference::smallValue(5, 10, true, a) * reference::smallValue(5, 10, true, b);
@@ -329,7 +329,7 @@ TEST(NumberHalf, Modifiers) {
 
 TEST(NumberHalf, FloatToHalfQuickPaths) {
   Patterns patterns(5);
-  for (int i = 0; i < 500000; ++i) {
+  for (int i = 0; i < 200000; ++i) {
     uint32_t bits = patterns.next32();
     ASSERT_EQ(reference::f16().round(toFloat(bits), Round::Nearest, 0x7fff), floatToHalf(toFloat(bits))) << bits;
     ASSERT_EQ(reference::bf16().round(toFloat(bits), Round::Nearest, 0x7fff), floatToBfloat(toFloat(bits))) << bits;

@@ -51,7 +51,7 @@ struct Instr {
   Slot guard; ///< a predicate
   bool guardNegated = false;
   bool pseudo = false;      ///< made by the decoder (reconvergence): not counted, never guarded
-  bool checksLocks = false; ///< the handler checks register locks itself (wgmma.mma_async)
+  bool checksLocks = false; ///< wgmma.mma_async: the handler looks after register locks and marks itself
   uint8_t count = 0;        ///< free for the handler: vector size ...
   uint8_t flags = 0;        ///< free for the handler
   uint32_t line = 0;        ///< in the PTX text

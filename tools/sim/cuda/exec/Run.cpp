@@ -17,13 +17,15 @@ void track(Warp &warp, const Instr &instr) {
   const Split &split = warp.current();
   const RegisterAccess *access = split.code->accesses.data() + instr.accesses;
   ++warp.serial;
+  if (instr.checksLocks) // its accesses are no ordinary ones
+    return;
   for (uint32_t i = 0; i != instr.accessCount; ++i) {
     size_t index = split.poisonFrame + access[i].poison;
     if (index >= warp.touched.size()) {
       warp.touched.resize(index + 1, 0);
       warp.locks.resize(index + 1, 0);
     }
-    if (uint8_t lock = instr.checksLocks ? 0 : warp.locks[index])
+    if (uint8_t lock = warp.locks[index])
       if (access[i].write || lock == 2)
         lockedRegister(warp, access[i].write, lock);
     warp.touched[index] = warp.serial;

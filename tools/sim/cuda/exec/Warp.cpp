@@ -132,6 +132,9 @@ void Warp::leaveJoins(Mask lanes, int32_t from, int32_t to) {
 }
 
 void Warp::exitLanes(Mask lanes) {
+  if (lockCount)
+    fault(firstLane(lanes), FaultCode::LaunchFailed,
+          "exits while a wgmma of its warp is in flight: wgmma.commit_group and wgmma.wait_group must come first");
   // Joins of callers are reached through the call records' joins, which are parents of the inner ones.
   int32_t join = splits[active].join;
   splits[active].mask &= ~lanes;
