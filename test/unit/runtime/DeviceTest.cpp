@@ -1,6 +1,11 @@
 // Devices other than the CPU: driver loading, memory of their own, weights uploaded once, host operations with copies.
 #include "TestPackage.h"
 
+#include <cstdlib>
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
 using namespace adze;
 using namespace adze::test;
 
@@ -106,6 +111,53 @@ TEST(Device, ErrorsNameTheDevice) {
   package = openPackage(missing.path());
   options = deviceOptions("nodriver");
   expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, "libadze_nodriver.so");
+}
+
+TEST(Device, DriversAreFoundThroughADriverPath) {
+  TempFile file("device5.adze"), link("libadze_elsewhere.so");
+  writeDevicePackage(file.path(), "elsewhere", {"t1"});
+  PackagePtr package = openPackage(file.path());
+  adze_options_t options = deviceOptions("elsewhere");
+  adze_session_t *session = nullptr;
+  expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, "ADZE_DRIVER_PATH");
+  std::string folder = link.path() + ".d", name = folder + "/libadze_elsewhere.so";
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  ASSERT_EQ(symlink(ADZE_TEST_DRIVERS "/libadze_testdev.so", name.c_str()), 0);
+  setenv("ADZE_DRIVER_PATH", ("/nowhere:" + folder).c_str(), 1);
+  SessionPtr found = createSession(package, &options);
+  EXPECT_TRUE(found);
+  unsetenv("ADZE_DRIVER_PATH");
+  found.reset();
+  unlink(name.c_str());
+  // A file that is no library: its error is told.
+  std::ofstream(name) << "text";
+  setenv("ADZE_DRIVER_PATH", folder.c_str(), 1);
+  package = openPackage(file.path());
+  expectError(adze_session_create(package.get(), &options, &session), ADZE_DEVICE, name);
+  unsetenv("ADZE_DRIVER_PATH");
+  unlink(name.c_str());
+  rmdir(folder.c_str());
+}
+
+/// On the CPU all memory is host memory, so locations change nothing, and there are no streams.
+TEST(Device, TheCpuTakesLocations) {
+  TempFile file("device6.adze");
+  writeAffine(file.path());
+  PackagePtr package = openPackage(file.path());
+  SessionPtr session = createSession(package);
+  std::vector<float> x{1, 2, 3, 4};
+  adze_tensor_t in = tensor(x, {1, 4}), out{};
+  uint8_t onDevice = ADZE_IN_DEVICE_MEMORY;
+  adze_run_options_t run{};
+  run.struct_size = sizeof(run);
+  run.input_locations = run.output_locations = &onDevice;
+  ASSERT_EQ(adze_session_run_with(session.get(), &in, 1, &out, 1, &run), ADZE_OK) << adze_last_error();
+  EXPECT_EQ(values<float>(out), affine(x));
+  ASSERT_EQ(adze_session_run_with(session.get(), &in, 1, &out, 1, nullptr), ADZE_OK) << adze_last_error();
+  run.queue = &x;
+  expectError(adze_session_run_with(session.get(), &in, 1, &out, 1, &run), ADZE_INVALID_ARGUMENT, "no native queues");
+  run.struct_size = 4;
+  expectError(adze_session_run_with(session.get(), &in, 1, &out, 1, &run), ADZE_INVALID_ARGUMENT, "struct_size");
 }
 
 TEST(Device, CpuRefusesImagesThatAreNotCode) {
