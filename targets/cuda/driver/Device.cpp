@@ -65,7 +65,7 @@ void adze_device::lost(CUresult result, const std::string &what, const std::vect
   std::string text = simText ? simText : "", suspects;
   std::vector<Launched> named;
   for (const Launched &launch : launched)
-    if (text.find("'" + std::string(launch.symbol) + "'") != std::string::npos) {
+    if (text.find("kernel " + std::string(launch.symbol) + ",") != std::string::npos) {
       named = {launch};
       break;
     }

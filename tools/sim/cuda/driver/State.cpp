@@ -153,6 +153,11 @@ void State::release() {
   defaultPool = nullptr;
   blocks.clear();
   device.reset();
+  for (auto [address, bytes] : pinned)
+    if (!registered.count(address))
+      std::free(reinterpret_cast<void *>(uintptr_t(address)));
+  pinned.clear();
+  registered.clear();
 }
 
 void State::reset() {
@@ -236,6 +241,8 @@ void State::run(Operation &operation) {
 
 void State::complete(Position position) {
   Stream &stream = *position.stream;
+  if (stream.done >= position.ticket)
+    return;
   if (stream.running)
     fail(Unknown, "streams wait for each other in a circle");
   while (stream.done < position.ticket && !stream.queue.empty()) {
@@ -329,16 +336,12 @@ ADZE_SIM_EXPORT const char *adzeSimLastError() { return adze::sim::driver::lastE
 ADZE_SIM_EXPORT int64_t adzeSimCount(const char *what) {
   auto &state = adze::sim::driver::State::get();
   std::lock_guard<std::recursive_mutex> lock(state.mutex);
-  const std::pair<const char *, uint64_t> counters[] = {{"contexts", state.contextUsers},
-                                                        {"allocations", state.blocks.size()},
-                                                        {"pinned", state.pinned.size()},
-                                                        {"streams", state.streams.size()},
-                                                        {"events", state.events.size()},
-                                                        {"pools", state.pools.size()},
-                                                        {"modules", state.modules.size()},
-                                                        {"graphs", state.graphs.size() + state.execs.size()},
-                                                        {"launches", state.launches},
-                                                        {"graph_launches", state.graphLaunches}};
+  const std::pair<const char *, uint64_t> counters[] = {
+      {"contexts", state.contextUsers},  {"allocations", state.blocks.size()},
+      {"pinned", state.pinned.size()},   {"streams", state.streams.size()},
+      {"events", state.events.size()},   {"pools", state.pools.size()},
+      {"modules", state.modules.size()}, {"graphs", state.graphs.size() + state.execs.size()},
+      {"launches", state.launches},      {"graph_launches", state.graphLaunches}};
   for (const auto &[name, value] : counters)
     if (what && !std::strcmp(name, what))
       return int64_t(value);
