@@ -142,6 +142,16 @@ float specialSum(const Operand &a, const Operand &b, int row, int column, float 
   return positive ? HUGE_VALF : -HUGE_VALF;
 }
 
+bool allFinite(const uint32_t *accumulators, int rows, int columns, int pitch) {
+  uint32_t bad = 0;
+  for (int row = 0; row < rows; ++row)
+    for (int column = 0; column < columns; ++column) {
+      uint32_t bits = accumulators[static_cast<size_t>(row) * pitch + column];
+      bad |= (bits & 0x7f800000) == 0x7f800000;
+    }
+  return !bad;
+}
+
 bool hasSpecial(const Operand &a, const Operand &b, int row, int column) {
   for (int k = 0; k < a.depth; ++k)
     if (a.exponent[a.at(row, k)] >= Operand::infinite || b.exponent[b.at(column, k)] >= Operand::infinite)
@@ -268,9 +278,10 @@ void multiplyPromise(const Problem &problem) {
   }
 }
 
+/// Columns outside: their part of B stays in the first-level cache for all rows.
 __attribute__((always_inline)) inline void multiplyAll(const Problem &problem) {
-  for (int row = 0; row < problem.rows; ++row)
-    for (int column = 0; column < problem.b.stride; column += lanes)
+  for (int column = 0; column < problem.b.stride; column += lanes)
+    for (int row = 0; row < problem.rows; ++row)
       multiplyLanes(problem.a, problem.b, problem.how, problem.firstRow + row, column, problem.line(row) + column);
 }
 
@@ -300,7 +311,8 @@ void multiply(const Operand &a, int firstRow, int rows, const Operand &b, const 
               uint32_t *accumulators, int pitch) {
   // Elements with an infinity or a NaN among their operands do not go through the sums: they are put right afterwards.
   std::vector<std::pair<size_t, uint32_t>> special;
-  for (int row = 0; row < rows; ++row)
+  bool scan = a.special || b.special || !allFinite(accumulators, rows, b.lines, pitch);
+  for (int row = 0; scan && row < rows; ++row)
     for (int column = 0; column < b.lines; ++column) {
       size_t index = static_cast<size_t>(row) * pitch + column;
       bool finite = (accumulators[index] & 0x7f800000) != 0x7f800000;
@@ -319,19 +331,57 @@ void multiply(const Operand &a, int firstRow, int rows, const Operand &b, const 
     accumulators[index] = bits;
 }
 
+namespace {
+
+/// 16 columns at a time; at most 32 * 255 * 255 a sum, which does not overflow.
+__attribute__((always_inline)) inline void addProducts(const int32_t *a, const int32_t *b, int columns, int depth,
+                                                       int32_t *sums) {
+  for (int column = 0; column < columns; column += lanes) {
+    int count = std::min(lanes, columns - column);
+    Ints sum = {};
+    for (int k = 0; k < depth; ++k) {
+      Ints right = {};
+      if (count == lanes)
+        __builtin_memcpy(&right, &b[k * columns + column], sizeof right);
+      else
+        __builtin_memcpy(&right, &b[k * columns + column], static_cast<size_t>(count) * sizeof(int32_t));
+      sum += right * a[k];
+    }
+    __builtin_memcpy(&sums[column], &sum, sizeof sum);
+  }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq"))) void
+addProducts512(const int32_t *a, const int32_t *b, int columns, int depth, int32_t *sums) {
+  addProducts(a, b, columns, depth, sums);
+}
+__attribute__((target("avx2"))) void addProducts256(const int32_t *a, const int32_t *b, int columns, int depth,
+                                                    int32_t *sums) {
+  addProducts(a, b, columns, depth, sums);
+}
+#endif
+
+void addProductsWidest(const int32_t *a, const int32_t *b, int columns, int depth, int32_t *sums) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    return addProducts512(a, b, columns, depth, sums);
+  if (__builtin_cpu_supports("avx2"))
+    return addProducts256(a, b, columns, depth, sums);
+#endif
+  addProducts(a, b, columns, depth, sums);
+}
+
+} // namespace
+
 void multiplyIntegers(const int32_t *a, const int32_t *b, int rows, int columns, int depth, bool saturate,
                       int32_t *accumulators, int pitch) {
-  std::vector<int32_t> sums(columns);
+  std::vector<int32_t> sums(static_cast<size_t>((columns + lanes - 1) / lanes * lanes));
   for (int row = 0; row < rows; ++row) {
-    std::fill(sums.begin(), sums.end(), 0);
-    for (int k = 0; k < depth; ++k) { // at most 32 * 255 * 255: no overflow
-      int32_t left = a[row * depth + k];
-      for (int column = 0; column < columns; ++column)
-        sums[column] += left * b[k * columns + column];
-    }
+    addProductsWidest(a + row * depth, b, columns, depth, sums.data());
     int32_t *out = accumulators + static_cast<size_t>(row) * pitch;
     for (int column = 0; column < columns; ++column) {
-      int64_t exact = int64_t(out[column]) + sums[column];
+      int64_t exact = int64_t(out[column]) + sums[static_cast<size_t>(column)];
       if (saturate)
         exact = std::clamp<int64_t>(exact, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max());
       out[column] = static_cast<int32_t>(static_cast<uint32_t>(exact));

@@ -56,8 +56,8 @@ void updateLock(Warp &warp, uint32_t index, const WarpgroupWarp::Use &use) {
 void requireFence(Warp &warp, WarpgroupWarp &state, const WgmmaExtra &extra, Slot slot, bool accumulator) {
   uint32_t index = slot.poison;
   uint64_t touched = index < warp.touched.size() ? warp.touched[index] : 0;
-  auto it = state.registers.find(index);
-  bool ours = it != state.registers.end() && it->second.serial && it->second.serial >= touched;
+  const WarpgroupWarp::Use &use = state.use(index);
+  bool ours = use.serial && use.serial >= touched;
   const char *kind = accumulator ? "accumulator" : "A";
   if (!ours) {
     if (touched >= state.fence)
@@ -65,7 +65,6 @@ void requireFence(Warp &warp, WarpgroupWarp &state, const WgmmaExtra &extra, Slo
                " fragment was accessed after the last wgmma.fence of this warp");
     return;
   }
-  const WarpgroupWarp::Use &use = it->second;
   if (use.serial < state.fence)
     return;
   if (accumulator && use.reading)
@@ -79,7 +78,7 @@ void requireFence(Warp &warp, WarpgroupWarp &state, const WgmmaExtra &extra, Slo
 /// Marks the registers of one operation as used (`by` = +1) or free again (-1).
 void markRegisters(Warp &warp, WarpgroupWarp &state, const WgmmaExtra &extra, int by) {
   for (Slot slot : extra.d) {
-    WarpgroupWarp::Use &use = state.registers[slot.poison];
+    WarpgroupWarp::Use &use = state.use(slot.poison);
     use.accumulating += static_cast<uint32_t>(by);
     if (by > 0) {
       use.serial = warp.serial;
@@ -89,7 +88,7 @@ void markRegisters(Warp &warp, WarpgroupWarp &state, const WgmmaExtra &extra, in
     updateLock(warp, slot.poison, use);
   }
   for (Slot slot : extra.aRegisters) {
-    WarpgroupWarp::Use &use = state.registers[slot.poison];
+    WarpgroupWarp::Use &use = state.use(slot.poison);
     use.reading += static_cast<uint32_t>(by);
     if (by > 0)
       use.serial = warp.serial;

@@ -74,7 +74,12 @@ struct WarpgroupWarp : WarpExtension {
     uint64_t serial = 0;                    ///< Warp::serial of the last operation on it
     int columns = 0, depth = 0;             ///< shape of that operation
   };
-  std::map<uint32_t, Use> registers; ///< by poison index
+  std::vector<Use> registers; ///< by poison index
+  Use &use(uint32_t index) {
+    if (index >= registers.size())
+      registers.resize(index + 1);
+    return registers[index];
+  }
   static WarpgroupWarp &of(Warp &warp);
 };
 
