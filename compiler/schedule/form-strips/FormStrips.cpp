@@ -281,15 +281,19 @@ private:
   LogicalResult stripClusters(Block &block) {
     SmallVector<SmallVector<Operation *>> clusters;
     StringRef vector = machine.unitFor("vector")->name;
-    Operation *last = nullptr;
+    Operation *last = nullptr; // of the open cluster; a load by the same unit leaves it open
     for (Operation &op : block) {
       if (unitOf(&op).empty())
         continue;
-      if (unitOf(&op) == vector && !isa<LoadOp, StoreOp>(op)) {
-        if (!last || unitOf(last) != vector || stageOf(last) != stageOf(&op))
-          clusters.emplace_back();
-        clusters.back().push_back(&op);
+      if (unitOf(&op) != vector || isa<StoreOp>(op)) {
+        last = nullptr;
+        continue;
       }
+      if (isa<LoadOp>(op))
+        continue;
+      if (!last || stageOf(last) != stageOf(&op))
+        clusters.emplace_back();
+      clusters.back().push_back(&op);
       last = &op;
     }
     for (auto &cluster : clusters)

@@ -372,6 +372,40 @@ FailureOr<bool> StagedEmitter::handleConsumer(Operation *op) {
     return done(emitProduct(loop));
   if (lazyCasts.contains(op))
     return true;
+  // Columns of an accumulator are some of its registers.
+  if (auto extract = dyn_cast<tile::ExtractOp>(op)) {
+    auto column = getConstantIntValue(extract.getOffsets().back());
+    gpu::TileValue from = tileOf(extract.getSource());
+    const gpu::Layout layout = assignment.layouts.lookup(extract.getTile());
+    gpu::TileValue part{layout, from.element, {}};
+    DenseMap<std::pair<int64_t, int64_t>, Value> at;
+    for (unsigned r = 0; r < from.layout.registers(); ++r)
+      at[{from.layout.offset(r, 0), from.layout.offset(r, 1)}] = from.regs[r];
+    for (unsigned r = 0; column && r < layout.registers(); ++r)
+      part.regs.push_back(at.lookup({layout.offset(r, 0), layout.offset(r, 1) + *column}));
+    if (!column || llvm::is_contained(part.regs, Value()))
+      return refuse("a part of a tile that is not some of its columns");
+    bind(extract.getTile(), std::move(part));
+    return true;
+  }
+  // Straight to and from registers: neighbouring lanes access whole sectors of rows.
+  if (auto load = dyn_cast<tile::LoadOp>(op)) {
+    const gpu::Layout layout = assignment.layouts.lookup(load.getTile());
+    bind(load.getTile(), loadTile(load, load.getView(), load.getOffsets(), tileType(load.getTile()), layout,
+                                  load.getPad().value_or(TypedAttr()), load.getInbounds()));
+    return done(success(!failedOnce));
+  }
+  if (auto store = dyn_cast<tile::StoreOp>(op)) {
+    auto layout = layoutFor(tileType(store.getTile()), !isColumn(store.getTile()));
+    if (!layout)
+      return refuse("a result that does not have the accumulators' layout");
+    gpu::TileValue mask;
+    if (store.getMask())
+      mask = tileAs(store.getMask(), *layout);
+    storeTile(store, tileAs(store.getTile(), *layout), store.getView(), store.getOffsets(),
+              store.getMask() ? &mask : nullptr, store.getInbounds());
+    return done(success(!failedOnce));
+  }
   return false;
 }
 
@@ -381,9 +415,11 @@ LogicalResult StagedEmitter::emitPut(tile::PutOp put) {
   Slot slot = slots.lookup(put.getSlot());
   const BlockedTile &tile = slot.ring->tile;
   unsigned bytes = tile.elementBytes(), swizzle = tile.swizzle(), bits = tile.chunkBits();
-  if (bytes == 1 ||
-      cast<RankedTensorType>(put.getTile().getType()).getShape() != ArrayRef<int64_t>{tile.rows, tile.columns})
+  RankedTensorType type = tileType(put.getTile());
+  auto firstColumn = getConstantIntValue(put.getOffsets().back());
+  if (bytes == 1 || type.getDimSize(0) != tile.rows || !firstColumn || *firstColumn % 16)
     return refuse("a result that is neither 16 nor 32 bits wide");
+  int64_t columns = type.getDimSize(1);
   Value base = slotAddress(slot), lane = group.lane;
   // Rows of a warp start at 16 times its number; only their last three bits matter for the permutation.
   Value warpRows = ptx.mul(group.warp, c32(16 * swizzle));
@@ -392,14 +428,14 @@ LogicalResult StagedEmitter::emitPut(tile::PutOp put) {
     return Value(arith::ShLIOp::create(b, arith::XOrIOp::create(b, chunk, x), c32(4)));
   };
   auto at = [&](Value rowBytes, Value y, int64_t rowBlock, int64_t column) {
-    int64_t offset = column * bytes, block = offset / swizzle, chunk = offset % swizzle / 16;
+    int64_t offset = (*firstColumn + column) * bytes, block = offset / swizzle, chunk = offset % swizzle / 16;
     Value inRow = chunk ? Value(arith::XOrIOp::create(b, y, c32(chunk * 16))) : y;
     return add(add(rowBytes, inRow), c32(block * tile.blockBytes() + rowBlock * 64 * swizzle));
   };
   gpu::Layout layout;
   if (bytes == 2) {
     SmallVector<Value> pairs = packedPairs(put.getTile(), layout, tile.element);
-    if (tile.columns % 16)
+    if (columns % 16)
       return refuse("a result whose width is not a multiple of 16");
     // Lane l gives row l%8 of matrix l/8: matrices are (rows 0-7, 8-15) of two neighbouring groups of 8 columns.
     Value seven = arith::AndIOp::create(b, lane, c32(7));
@@ -407,8 +443,8 @@ LogicalResult StagedEmitter::emitPut(tile::PutOp put) {
     Value rowBytes = add(add(base, warpRows), ptx.mul(row, c32(swizzle)));
     Value y = permuted(right, seven);
     for (int64_t rb = 0; rb < tile.rows / 64; ++rb)
-      for (int64_t column = 0; column < tile.columns; column += 16) {
-        size_t first = rb * tile.columns / 4 + column / 4;
+      for (int64_t column = 0; column < columns; column += 16) {
+        size_t first = rb * columns / 4 + column / 4;
         ptx.storeMatrix4(at(rowBytes, y, rb, column), ArrayRef(pairs).slice(first, 4));
       }
     return success();

@@ -203,7 +203,7 @@ FailureOr<ImageVariant> StagedEmitter::emit() {
   if (failed(assignLayouts()))
     return failure();
   barrierOffset = llvm::alignTo(barrierOffset, 1024);
-  uint64_t bytes = barrierOffset + 8 * numBarriers;
+  uint64_t bytes = llvm::alignTo(barrierOffset + 8 * numBarriers, 16);
   if (bytes > hw.limits.sharedBytes)
     return (void)refuse("it needs " + Twine(bytes) + " bytes of shared memory"), failure();
   (void)shared.allocateWithin(bytes, 1024, hw.limits.sharedBytes);

@@ -4,6 +4,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include "targets/cuda/lower/sm90/Columns.h"
 #include "targets/cuda/lower/sm90/Emitter.h"
 #include "targets/cuda/lower/sm90/Flatten.h"
 #include "llvm/Support/Threading.h"
@@ -12,6 +13,8 @@ using namespace mlir;
 
 namespace adze::cuda::sm90 {
 
+/// Columns of the elementwise tail that are in registers at once, beside the accumulators.
+static constexpr int64_t kTailColumns = 32;
 /// Barriers lie behind the rings.
 static constexpr uint64_t kBarrierBytes = 1024;
 
@@ -104,9 +107,13 @@ std::optional<ImageVariant> attempt(tile::KernelOp kernel, ModuleOp dest, const 
   pm.addPass(createCSEPass());
   if (failed(pm.run(*scratch)))
     return fail("its staged form cannot be simplified");
-  for (auto process : llvm::make_early_inc_range(copy.getBody().front().getOps<tile::ProcessOp>()))
-    if (process.getUnit() == "consumer" && failed(flattenProcess(process)))
+  for (auto process : llvm::make_early_inc_range(copy.getBody().front().getOps<tile::ProcessOp>())) {
+    if (process.getUnit() != "consumer")
+      continue;
+    if (failed(flattenProcess(process)))
       return fail("a consumer has more than one strip");
+    splitColumns(process, kTailColumns);
+  }
   StagedHardware hardware(arch);
   StagedEmitter emitter(copy, dest, hardware, {});
   FailureOr<ImageVariant> variant = emitter.emit();
