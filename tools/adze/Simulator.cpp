@@ -19,6 +19,11 @@ llvm::ArrayRef<FlagSpec> adze::cli::simulatorFlags() {
   return flags;
 }
 
+static const std::vector<std::string> &simulatedArchs() {
+  static const std::vector<std::string> archs = {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120"};
+  return archs;
+}
+
 static llvm::SmallVector<llvm::StringRef> deviceNames(llvm::StringRef devices) {
   llvm::SmallVector<llvm::StringRef> parts;
   devices.split(parts, ',', -1, /*KeepEmpty=*/false);
@@ -52,10 +57,9 @@ int adze::cli::prepareSimulator(const Flags &flags, llvm::StringRef devices, Con
   if (!llvm::is_contained(deviceNames(devices), "cuda"))
     return console.usage("--sim without a device to simulate", "the simulator stands in for cuda devices",
                          "add --device=cuda");
-  static const std::vector<std::string> archs = {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120"};
   std::string arch = flags.value("--sim-arch", kDefaultArch);
-  if (!llvm::is_contained(archs, arch)) {
-    std::string near = nearest(arch, archs);
+  if (!llvm::is_contained(simulatedArchs(), arch)) {
+    std::string near = nearest(arch, simulatedArchs());
     return console.usage("--sim-arch=" + printable(arch), "the simulator has no such architecture",
                          near.empty() ? "`adze help run` lists what there is" : "did you mean " + near + "?");
   }
@@ -79,8 +83,10 @@ std::vector<std::string> adze::cli::targetsOfDevices(const Flags &flags) {
   for (llvm::StringRef name : deviceNames(devices)) {
     if (!registry.find(name))
       continue;
-    bool simulated = name == "cuda" && flags.has("--sim");
-    std::string target = name.str() + (simulated ? ":" + flags.value("--sim-arch", kDefaultArch) : "");
+    std::string target = name.str(), arch = flags.value("--sim-arch", kDefaultArch);
+    // A wrong architecture is prepareSimulator's to refuse.
+    if (name == "cuda" && flags.has("--sim") && llvm::is_contained(simulatedArchs(), arch))
+      target += ":" + arch;
     if (!llvm::is_contained(out, target))
       out.push_back(target);
   }

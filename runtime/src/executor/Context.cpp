@@ -116,6 +116,17 @@ void DeviceContext::check(adze_status_t status, const char *what, const std::str
        "check the device and its driver");
 }
 
+/// The third part of the driver's last error, if it has four.
+std::string DeviceContext::driverReason() const {
+  const char *text = driver_.last_error ? driver_.last_error(device_) : nullptr;
+  std::string message = text ? text : "";
+  constexpr std::string_view begin = "\n  why: ", end = "\n  remedy: ";
+  size_t from = message.find(begin), to = message.find(end);
+  return from == std::string::npos || to == std::string::npos || to < from
+             ? std::string()
+             : message.substr(from + begin.size(), to - from - begin.size());
+}
+
 void DeviceContext::log(adze_log_level_t level, const std::string &message) const {
   if (key_.options.log)
     key_.options.log(key_.options.user, level, message.c_str());
@@ -205,6 +216,8 @@ bool DeviceContext::loadImage(std::string &tried) {
     if (status != ADZE_UNSUPPORTED)
       check(status, "cannot load code", cat("the image for ", image.arch));
     tried += cat(tried.empty() ? "" : ", ", image.arch);
+    if (std::string why = driverReason(); !why.empty())
+      tried += cat(" (", why, ")");
   }
   return false;
 }

@@ -49,6 +49,7 @@ private:
   void openDriver(const std::string &name);
   void openLibrary(const std::string &name);
   bool loadImage(std::string &tried);
+  std::string driverReason() const;
   void loadWeights();
   void upload(adze_queue_t *queue);
   void close();

@@ -77,6 +77,11 @@ const char *kLoadElement = "  add.s64 %rd8, %rd1, %rd7;\n"
 
 } // namespace
 
+std::string &extraKernels() {
+  static std::string text;
+  return text;
+}
+
 std::string testKernels(const std::string &target, const std::string &version) {
   std::string element = kLoadElement;
   return ".version " + version + "\n.target " + target + "\n.address_size 64\n" +
@@ -94,7 +99,8 @@ std::string testKernels(const std::string &target, const std::string &version) {
                                  "  add.rn.f32 %f2, %f1, %f3;\n",
                        "") +
          elementKernel("beyond", kUnaryParameters, kUnaryLoad, element + "  mov.f32 %f2, %f1;\n",
-                       "  shl.b64 %rd13, %rd3, 20;\n  add.s64 %rd9, %rd9, %rd13;\n");
+                       "  shl.b64 %rd13, %rd3, 20;\n  add.s64 %rd9, %rd9, %rd13;\n") +
+         extraKernels();
 }
 
 void writeCudaAffine(const std::string &path, const std::vector<std::string> &archs,

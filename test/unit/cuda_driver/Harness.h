@@ -27,6 +27,9 @@ std::string codeSection(const std::string &arch, const std::string &ptx);
 /// triple (y = 3 x; as scale), beyond (writes behind the end of its buffer; y, n). 128 threads a block.
 std::string testKernels(const std::string &target = "sm_80", const std::string &version = "7.0");
 
+/// Kernels that testKernels() appends: of one test.
+std::string &extraKernels();
+
 /// y[n, 4] = 2 x[n, 4] + w[4], as writeAffine; one program an architecture. `change` may alter it before it is written.
 void writeCudaAffine(const std::string &path, const std::vector<std::string> &archs = {"sm_80"},
                      const std::function<void(TestPackage &)> &change = {});

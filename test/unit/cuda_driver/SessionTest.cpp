@@ -333,6 +333,111 @@ TEST_F(CudaSession, VariantsRunWhereTheirFactsHold) {
   }
 }
 
+/// y = 4 x, 32 rows of 4 floats a block, which one tensor copy brings to shared memory. PTX ISA,
+/// "cp.async.bulk.tensor".
+const char *kTensorKernel = R"(
+.visible .entry by_tensor_map(.param .u64 px, .param .u64 py, .param .u64 pn, .param .align 64 .b8 map[128])
+.maxntid 32, 1, 1
+{
+  .reg .pred %p<4>;
+  .reg .b32 %r<12>;
+  .reg .f32 %f<5>;
+  .reg .b64 %rd<12>;
+  .shared .align 128 .b8 tile[512];
+  .shared .align 8 .b8 full[8];
+  ld.param.u64 %rd2, [py];
+  cvta.to.global.u64 %rd2, %rd2;
+  ld.param.u64 %rd3, [pn];
+  mov.b64 %rd4, map;
+  cvta.param.u64 %rd5, %rd4;
+  mov.u32 %r1, %tid.x;
+  setp.eq.u32 %p1, %r1, 0;
+  mov.u32 %r2, tile;
+  mov.u32 %r3, full;
+  @%p1 mbarrier.init.shared.b64 [%r3], 1;
+  @%p1 fence.mbarrier_init.release.cluster;
+  bar.sync 0;
+  mov.u32 %r4, %ctaid.x;
+  shl.b32 %r5, %r4, 5;
+  mov.u32 %r6, 0;
+  @%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r3], 512;
+  @%p1 cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r2], [%rd5, {%r6, %r5}], [%r3];
+$wait:
+  mbarrier.try_wait.parity.shared.b64 %p2, [%r3], 0;
+  @!%p2 bra $wait;
+  shl.b32 %r7, %r1, 4;
+  add.u32 %r8, %r2, %r7;
+  ld.shared.v4.f32 {%f1, %f2, %f3, %f4}, [%r8];
+  add.rn.f32 %f1, %f1, %f1;
+  add.rn.f32 %f1, %f1, %f1;
+  add.rn.f32 %f2, %f2, %f2;
+  add.rn.f32 %f2, %f2, %f2;
+  add.rn.f32 %f3, %f3, %f3;
+  add.rn.f32 %f3, %f3, %f3;
+  add.rn.f32 %f4, %f4, %f4;
+  add.rn.f32 %f4, %f4, %f4;
+  add.u32 %r9, %r5, %r1;
+  cvt.u64.u32 %rd6, %r9;
+  shl.b64 %rd7, %rd6, 2;
+  setp.ge.u64 %p3, %rd7, %rd3;
+  @%p3 bra $done;
+  shl.b64 %rd8, %rd6, 4;
+  add.s64 %rd9, %rd2, %rd8;
+  st.global.v4.f32 [%rd9], {%f1, %f2, %f3, %f4};
+$done:
+  ret;
+}
+)";
+
+TEST_F(CudaSession, TensorMapsAreBuiltByLaunchCode) {
+  auto words = [](std::vector<std::vector<int64_t>> parts) {
+    std::vector<int64_t> out;
+    for (const std::vector<int64_t> &part : parts)
+      out.insert(out.end(), part.begin(), part.end());
+    return out;
+  };
+  auto constant = [](int64_t value) { return std::vector<int64_t>{op(fb::ExprOp::constant), value}; };
+  std::vector<int64_t> address{16, 0};
+  std::vector<int64_t> rows{op(fb::ExprOp::symbol), 0, op(fb::ExprOp::constant), 4, op(fb::ExprOp::floordiv), 0};
+  extraKernels() = kTensorKernel;
+  open({"sm_90a"}, [&](TestPackage &p) {
+    auto variant = std::make_unique<fb::VariantT>();
+    variant->symbol = "by_tensor_map";
+    variant->block = {32, 1, 1};
+    auto recipe = std::make_unique<fb::RecipeT>();
+    // tiled, f32, rank 2, address, no interleave, no swizzle, no promotion, zeros; dims, stride, box, element strides
+    recipe->words =
+        words({constant(1), constant(7), constant(2), address, constant(0), constant(0), constant(0), constant(0),
+               constant(4), rows, constant(16), constant(4), constant(32), constant(1), constant(1)});
+    variant->descriptors.push_back(std::move(recipe));
+    p.program->images[0]->kernels[0]->variants.push_back(std::move(variant));
+  });
+  extraKernels().clear();
+  for (int64_t n : {64, 40, 3, 40, 40}) { // the last two are replays
+    std::vector<float> x = counting(size_t(n) * 4, float(n)), expected(x.size());
+    for (size_t i = 0; i < x.size(); ++i)
+      expected[i] = 4 * x[i] + float(i % 4 + 1);
+    adze_tensor_t in = tensor(x, {n, 4}), out{};
+    ASSERT_EQ(adze_session_run(session.get(), &in, 1, &out, 1), ADZE_OK) << adze_last_error();
+    ASSERT_EQ(values<float>(out), expected) << n;
+  }
+  EXPECT_EQ(count("graph_launches"), 2);
+}
+
+TEST_F(CudaSession, RecipesThatBreakALimitAreExplained) {
+  open({"sm_90a"}, [](TestPackage &p) {
+    auto variant = std::make_unique<fb::VariantT>();
+    variant->symbol = "scale";
+    variant->block = {128, 1, 1};
+    variant->descriptors.push_back(std::make_unique<fb::RecipeT>());
+    variant->descriptors.back()->words = {op(fb::ExprOp::constant), 1};
+    p.program->images[0]->kernels[0]->variants.push_back(std::move(variant));
+  });
+  std::vector<float> x(4);
+  adze_tensor_t in = tensor(x, {1, 4}), out{};
+  expectError(adze_session_run(session.get(), &in, 1, &out, 1), ADZE_BAD_PACKAGE, "it has 1 words");
+}
+
 TEST_F(CudaSession, SessionsRunBesideEachOther) {
   open();
   std::vector<SessionPtr> sessions;
