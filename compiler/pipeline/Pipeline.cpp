@@ -265,7 +265,8 @@ LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<Tar
   FuseReport fuseReport;
   PassManager passes(module.getContext());
   if (options.fuse) {
-    passes.addPass(createGraphRecognizePass(&weights));
+    bool narrow = llvm::all_of(archs, [](const TargetArch &a) { return a.machine.value("narrow_products"); });
+    passes.addPass(createGraphRecognizePass(&weights, narrow));
     passes.addPass(createGraphCanonicalizePass(&weights));
     passes.addPass(createCSEPass());
   }

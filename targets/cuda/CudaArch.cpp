@@ -76,7 +76,8 @@ std::optional<TargetArch> archNamed(llvm::StringRef name) {
   a.machine.values = {{"sm", row->sm},           {"ptx", row->ptx},
                       {"arch_specific", hopper}, {"programs", row->multiprocessors},
                       {"l2_bytes", row->l2},     {"shared_bytes", static_cast<int64_t>(row->sharedBytes)},
-                      {"matrix_granule", 16},    {"strip_rows", 64}};
+                      {"matrix_granule", 16},    {"strip_rows", 64},
+                      {"narrow_products", 1}};
   return a;
 }
 

@@ -185,7 +185,47 @@ struct FindAttention : OpRewritePattern<MatmulOp> {
   Constants constants;
 };
 
+/// Attention on operands that were widened from f16 or bf16, with a result that is narrowed to the same type: products
+/// of narrow operands summed in float32 differ from it by one rounding of the softmax's weights.
+struct NarrowAttention : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    auto narrow = [](Value v) -> Value {
+      auto cast = v.getDefiningOp<CastOp>();
+      return cast && (elementType(cast.getX()).isF16() || elementType(cast.getX()).isBF16()) ? cast.getX() : Value();
+    };
+    Value q = narrow(op.getQ()), k = narrow(op.getK()), v = narrow(op.getV());
+    if (!elementType(op.getY()).isF32() || !q || !k || !v)
+      return failure();
+    Type element = elementType(q);
+    Value mask = op.getMask();
+    if (mask && !elementType(mask).isInteger(1)) {
+      mask = narrow(mask);
+      if (!mask || elementType(mask) != element)
+        return failure();
+    }
+    auto narrows = [&](Operation *user) {
+      auto cast = dyn_cast<CastOp>(user);
+      return cast && elementType(cast.getY()) == element;
+    };
+    if (elementType(k) != element || elementType(v) != element || op.getY().use_empty() ||
+        !llvm::all_of(op.getY().getUsers(), narrows))
+      return failure();
+    Value y = AttentionOp::create(rewriter, op.getLoc(), makeTensorType(getDims(op.getY()), element), q, k, v, mask,
+                                  op.getScaleAttr(), op.getCausalAttr(), op.getNanMaskedAttr());
+    for (Operation *user : llvm::make_early_inc_range(op.getY().getUsers()))
+      rewriter.replaceOp(user, y);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 } // namespace
+
+void populateNarrowAttentionPatterns(RewritePatternSet &patterns) {
+  patterns.add<NarrowAttention>(patterns.getContext());
+}
 
 void populateAttentionPatterns(RewritePatternSet &patterns, const Constants &constants) {
   patterns.add<FindAttention>(patterns.getContext(), constants);

@@ -8,12 +8,15 @@ using namespace mlir;
 
 namespace adze {
 
+#define GEN_PASS_DECL_GRAPHRECOGNIZE
 #define GEN_PASS_DEF_GRAPHRECOGNIZE
 #include "compiler/fuse/patterns/GraphRecognize.h.inc"
 
 namespace {
 struct GraphRecognize : impl::GraphRecognizeBase<GraphRecognize> {
-  explicit GraphRecognize(WeightStore *weights = nullptr) : weights(weights) {}
+  explicit GraphRecognize(const GraphRecognizeOptions &options, WeightStore *weights = nullptr)
+      : GraphRecognizeBase(options), weights(weights) {}
+  GraphRecognize() = default;
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
@@ -25,10 +28,12 @@ struct GraphRecognize : impl::GraphRecognizeBase<GraphRecognize> {
     populateSoftmaxPatterns(patterns, constants);
     populateNormPatterns(patterns, constants);
     populateAttentionPatterns(patterns, constants);
+    if (narrowProducts)
+      populateNarrowAttentionPatterns(patterns);
     rewriteGreedily(getOperation(), std::move(patterns));
   }
 
-  WeightStore *weights;
+  WeightStore *weights = nullptr;
 };
 } // namespace
 
@@ -40,8 +45,10 @@ LogicalResult recognizePatterns(ModuleOp module, WeightStore &weights) {
   return passes.run(module);
 }
 
-std::unique_ptr<Pass> createGraphRecognizePass(WeightStore *weights) {
-  return std::make_unique<GraphRecognize>(weights);
+std::unique_ptr<Pass> createGraphRecognizePass(WeightStore *weights, bool narrowProducts) {
+  GraphRecognizeOptions options;
+  options.narrowProducts = narrowProducts;
+  return std::make_unique<GraphRecognize>(options, weights);
 }
 
 void registerGraphRecognizePass() {

@@ -20,5 +20,9 @@ def GraphRecognize : Pass<"graph-recognize", "::mlir::ModuleOp"> {
     ```
   }];
   let dependentDialects = ["::adze::graph::GraphDialect"];
+  let options = [
+    Option<"narrowProducts", "narrow-products", "bool", "false",
+           "Attention that was widened from f16 or bf16 multiplies the narrow operands">
+  ];
 }
 #endif

@@ -13,6 +13,8 @@ void populateActivationPatterns(mlir::RewritePatternSet &patterns,
 void populateNormPatterns(mlir::RewritePatternSet &patterns, const Constants &constants); // layer_norm, RMS norm
 void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
 void populateAttentionPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
+/// Attention on widened operands, on the narrow ones: where a target multiplies those faster.
+void populateNarrowAttentionPatterns(mlir::RewritePatternSet &patterns);
 /// batch_norm into the weights and the bias of the convolution before it, where all are constant.
 void populateBatchNormPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
 
