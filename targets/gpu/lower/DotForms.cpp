@@ -188,7 +188,7 @@ struct Arrangement {
 };
 } // namespace
 
-/// Fewest operand elements read by a warp; with `rows`, as many warps along m as there are blocks of rows.
+/// Fewest operand elements read by a warp; with `rows`, all warps along m where there are blocks of rows for them.
 static Arrangement arrange(int64_t m, int64_t n, int64_t atomM, int64_t atomN, unsigned warps, bool rows) {
   Arrangement best;
   int64_t bestCost = INT64_MAX;
@@ -199,10 +199,8 @@ static Arrangement arrange(int64_t m, int64_t n, int64_t atomM, int64_t atomN, u
       int64_t tileM = roundUp(ceilDiv(m, wm), atomM), tileN = roundUp(ceilDiv(n, wn), atomN);
       // Work first (idle or replicating warps do not help), then operand traffic, then few columns of warps.
       int64_t cost = tileM * tileN * 64 + (tileM + tileN) * atomN + wn;
-      if (rows && wn > 1)
-        cost += int64_t(1) << 30;
-      if (rows)
-        cost += (int64_t(1) << 20) * (warps / wm); // but not fewer warps than rows allow
+      if (rows && wn > 1 && ceilDiv(m, atomM) >= warps)
+        cost += int64_t(1) << 40;
       if (cost < bestCost) {
         bestCost = cost;
         best = {wm, wn};
