@@ -42,8 +42,9 @@ private:
     return true;
   }
   void expect(char c) {
-    if (!accept(c))
-      expected(std::string("'") + c + "'");
+    if (!accept(c)) // the fault is at the end of what came before
+      throw SyntaxError(pos ? tokens[pos - 1].line : line(),
+                        std::string("expected '") + c + "', found " + spell(peek()));
   }
   std::string expectName(const char *what) {
     if (peek().kind != TK::Name)
