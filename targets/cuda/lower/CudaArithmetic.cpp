@@ -13,13 +13,26 @@ static Value inlinePtx(ImplicitLocOpBuilder &b, Type result, StringRef text, Str
       .getResult(0);
 }
 
+/// rsqrt.approx has 2^-22.9 relative, a little more than 2 ulp: one step of Newton's method, y + y/2 (1 - x y^2), makes
+/// it 1. At 0, infinity and NaN the step is NaN and the approximation stays, which is exact there.
+static Value reciprocalRoot(ImplicitLocOpBuilder &b, Value x) {
+  Value y = inlinePtx(b, x.getType(), "rsqrt.approx.f32 $0, $1;", "=f,f", x);
+  Value one = arith::ConstantOp::create(b, b.getF32FloatAttr(1)),
+        half = arith::ConstantOp::create(b, b.getF32FloatAttr(0.5));
+  Value minus = arith::NegFOp::create(b, arith::MulFOp::create(b, x, y));
+  Value rest = math::FmaOp::create(b, minus, y, one);
+  Value better = math::FmaOp::create(b, arith::MulFOp::create(b, y, half), rest, y);
+  Value usable = arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, rest, rest);
+  return arith::SelectOp::create(b, usable, better, y);
+}
+
 Value CudaArithmetic::function(ImplicitLocOpBuilder &b, Operation *op, Type compute, ValueRange operands) const {
   if (!compute.isF32() || isa<VectorType>(operands[0].getType()))
     return {};
   if (isa<math::Exp2Op>(op)) // 2 ulp; subnormal arguments and results are kept
     return inlinePtx(b, compute, "ex2.approx.f32 $0, $1;", "=f,f", operands[0]);
-  if (isa<math::RsqrtOp>(op)) // 2^-22.9 relative; -0 and 0 give -inf and inf
-    return inlinePtx(b, compute, "rsqrt.approx.f32 $0, $1;", "=f,f", operands[0]);
+  if (isa<math::RsqrtOp>(op))
+    return reciprocalRoot(b, operands[0]);
   return {};
 }
 
