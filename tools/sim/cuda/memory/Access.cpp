@@ -63,17 +63,23 @@ static void growLocal(WarpState &state, uint64_t bytes) {
   state.localStride = stride;
 }
 
+Allocation *WarpState::findGlobal(uint64_t address, uint64_t bytes) {
+  for (Allocation *allocation : recent)
+    if (allocation && allocation->contains(address, bytes))
+      return allocation;
+  Allocation *allocation = block->cluster->launch.global.find(address, bytes);
+  if (allocation)
+    recent[nextRecent++ % recent.size()] = allocation;
+  return allocation;
+}
+
 static Place resolveGlobal(Warp &warp, unsigned lane, Space space, uint64_t address, uint64_t bytes, const char *what) {
   WarpState &state = WarpState::of(warp);
-  Allocation *allocation = state.lastAllocation;
-  if (!allocation || !allocation->contains(address, bytes)) {
-    GlobalMemory &global = state.block->cluster->launch.global;
-    allocation = global.find(address, bytes);
-    if (!allocation)
-      fault(lane, FaultCode::IllegalAddress,
-            accessText(what, bytes, space, address) + " is out of bounds: " + global.explain(address, bytes));
-    state.lastAllocation = allocation;
-  }
+  Allocation *allocation = state.findGlobal(address, bytes);
+  if (!allocation)
+    fault(lane, FaultCode::IllegalAddress,
+          accessText(what, bytes, space, address) +
+              " is out of bounds: " + state.block->cluster->launch.global.explain(address, bytes));
   Place place;
   place.global = allocation;
   place.offset = address - allocation->base;
@@ -275,12 +281,9 @@ static bool placeWarp(Warp &warp, Space space, unsigned bytes, Mask active, cons
     place.validity = memory.validity.data();
     size = memory.size;
   } else if (space == Space::Global) {
-    Allocation *allocation = state.lastAllocation;
-    if (!allocation || !allocation->contains(address[first], bytes))
-      allocation = state.block->cluster->launch.global.find(address[first], bytes);
+    Allocation *allocation = state.findGlobal(address[first], bytes);
     if (!allocation || (write && allocation->constant))
       return false;
-    state.lastAllocation = allocation;
     place.global = allocation;
     place.bytes = allocation->bytes;
     place.validity = allocation->validity;

@@ -60,7 +60,11 @@ struct WarpState : WarpExtension {
   WarpState(unsigned unit, unsigned actor) : clocks(unit, actor) {}
   WarpClocks clocks;
   BlockState *block = nullptr;
-  Allocation *lastAllocation = nullptr;      ///< allocations do not change during a launch
+  /// Allocations used lately; they do not change during a launch.
+  std::array<Allocation *, 4> recent{};
+  unsigned nextRecent = 0;
+  /// The live allocation that holds all of [address, address + bytes), or null.
+  Allocation *findGlobal(uint64_t address, uint64_t bytes);
   std::vector<uint8_t> local, localValidity; ///< 32 lanes, localStride bytes each
   uint32_t localStride = 0;
   // cp.async
