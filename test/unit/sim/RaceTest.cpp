@@ -338,6 +338,64 @@ TEST(Race, CounterOfBlockScope) {
             "data race", splitBuffers, checkSplit);
 }
 
+// A barrier over the grid: every block counts itself and polls until all are there.
+std::string gridBarrier(const char *arrive, const char *poll) {
+  return std::string(R"(
+.visible .entry k(.param .u64 out, .param .u64 data, .param .u64 counter) {
+  .reg .b32 %r<16>; .reg .b64 %rd<12>; .reg .pred %p<6>;
+  ld.param.u64 %rd1, [out];
+  ld.param.u64 %rd2, [data];
+  ld.param.u64 %rd3, [counter];
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  shl.b32 %r3, %r2, 5;
+  add.s32 %r3, %r3, %r1;
+  mul.wide.u32 %rd4, %r3, 4;
+  add.s64 %rd5, %rd2, %rd4;
+  st.global.u32 [%rd5], %r3;
+  bar.sync 0;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 bra PASSED;
+)") + arrive +
+         "POLL:\n" + poll + R"(
+  setp.lt.u32 %p2, %r4, 4;
+  @%p2 bra POLL;
+PASSED:
+  bar.sync 0;
+  xor.b32 %r5, %r3, 127;
+  mul.wide.u32 %rd6, %r5, 4;
+  add.s64 %rd7, %rd2, %rd6;
+  ld.global.u32 %r6, [%rd7];
+  add.s64 %rd8, %rd1, %rd6;
+  st.global.u32 [%rd8], %r6;
+  ret;
+})";
+}
+void gridBuffers(Kernels &kernels) {
+  kernels.param(kernels.fresh(512));
+  kernels.param(kernels.fresh(512));
+  kernels.param(kernels.buffer(std::vector<uint32_t>{0}));
+  kernels.grid = {4, 1, 1};
+  kernels.block = {32, 1, 1};
+  kernels.options.maxInstructions = 0;
+}
+
+TEST(Race, GridBarrierByRelease) {
+  bugAndFix(gridBarrier("- red.relaxed.gpu.global.add.u32 [%rd3], 1;\n+ red.release.gpu.global.add.u32 [%rd3], 1;\n",
+                        "  ld.acquire.gpu.global.u32 %r4, [%rd3];\n"),
+            "data race", gridBuffers, expectCounting());
+}
+TEST(Race, GridBarrierByAcquire) {
+  bugAndFix(gridBarrier("  red.release.gpu.global.add.u32 [%rd3], 1;\n",
+                        "- ld.relaxed.gpu.global.u32 %r4, [%rd3];\n+ ld.acquire.gpu.global.u32 %r4, [%rd3];\n"),
+            "data race", gridBuffers, expectCounting());
+}
+TEST(Race, PollingByAPlainLoad) {
+  bugAndFix(gridBarrier("  red.release.gpu.global.add.u32 [%rd3], 1;\n",
+                        "- ld.global.u32 %r4, [%rd3];\n+ ld.acquire.gpu.global.u32 %r4, [%rd3];\n"),
+            "data race", gridBuffers, expectCounting());
+}
+
 TEST(Race, NonCoherentReadOfWrittenData) {
   bugAndFix(kernel(R"(
   st.global.u32 [%rd4], %r1;

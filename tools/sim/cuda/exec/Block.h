@@ -64,6 +64,7 @@ public:
   Dim3 id;
   std::vector<std::unique_ptr<Block>> blocks; ///< by rank
   uint64_t progress = 1;                      ///< counts notify()
+  bool polls = false;                         ///< some thread reads memory again and again: let other clusters run
   std::mt19937_64 random;                     ///< seeded by the launch's seed and `linear`: the only source of choice
   std::unique_ptr<BlockExtension> memory, async;
   uint64_t instructions = 0;

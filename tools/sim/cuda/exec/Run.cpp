@@ -1,6 +1,7 @@
 #include "Run.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace adze::sim {
 
@@ -240,7 +241,7 @@ bool ClusterRunner::run(uint64_t slice) {
   Warp *warp = nullptr;
   try {
     while (!waiting.empty()) {
-      if (cluster.instructions >= end)
+      if (cluster.instructions >= end || std::exchange(cluster.polls, false))
         return false;
       if (launch.options.maxInstructions && cluster.instructions > launch.options.maxInstructions)
         throw KernelError(int(FaultCode::Timeout), "kernel " + launch.kernel->name + ": more than " +

@@ -39,6 +39,7 @@ static Flow execAtomic(Warp &warp, const Instr &instr, Mask active) {
   evaluateAddress(warp, extra.address, active, address);
   unsigned bytes = atomicBytes(extra.type), count = unsigned(extra.values.size());
   bool alone = warp.block->cluster->blocks.size() == 1;
+  ClusterState::of(*warp.block->cluster).strongRead();
   for (Mask rest = active; rest; rest &= rest - 1) {
     unsigned lane = firstLane(rest);
     if (address[lane] % (uint64_t(bytes) * count))

@@ -95,10 +95,13 @@ struct ClusterState : BlockExtension {
   Knowledge arriving, completed;
   unsigned polls = 0;   ///< advance() calls without progress, while some warp only polls
   unsigned pollers = 0; ///< warps inside a test_wait that has failed
-  /// A thread may be spinning on memory, so that the cluster never comes to rest: let a copy land now and then.
+  /// A thread may be spinning on memory, so that the cluster never comes to rest: let a copy land now and then, and
+  /// other clusters run.
   void strongRead() {
-    if (++strongReads % 64 == 0)
-      copies.deliverOne();
+    if (++strongReads % 64)
+      return;
+    copies.deliverOne();
+    cluster.polls = true;
   }
   unsigned strongReads = 0;
   Cluster &cluster;
