@@ -90,6 +90,14 @@ struct LowerTilesPass : PassWrapper<LowerTilesPass, OperationPass<ModuleOp>> {
       module.emitError() << "unknown architecture '" << arch << "'";
       return signalPassFailure();
     }
+    if (layouts) {
+      for (tile::KernelOp kernel : module.getOps<tile::KernelOp>()) {
+        CudaHardware hardware(*target);
+        if (failed(gpu::annotateLayouts(kernel, hardware)))
+          return signalPassFailure();
+      }
+      return;
+    }
     KernelVariants variants;
     auto lowered = lowerTiles(module, *target, nullptr, &variants);
     if (failed(lowered))
@@ -107,6 +115,8 @@ struct LowerTilesPass : PassWrapper<LowerTilesPass, OperationPass<ModuleOp>> {
   }
 
   Option<std::string> arch{*this, "arch", llvm::cl::desc("sm_80, sm_90a, ..."), llvm::cl::init("sm_80")};
+  Option<bool> layouts{*this, "layouts", llvm::cl::desc("leave the kernels, with the layouts of their tiles"),
+                       llvm::cl::init(false)};
   Option<bool> ptx{*this, "ptx", llvm::cl::desc("print PTX, leave nothing"), llvm::cl::init(false)};
 };
 

@@ -475,6 +475,16 @@ void Assignment::print(KernelOp kernel) const {
   });
 }
 
+LogicalResult annotateLayouts(KernelOp kernel, Hardware &hw, const LowerOptions &options) {
+  unsigned warps = options.warps ? options.warps : blockWarps(kernel, hw);
+  Assignment assignment;
+  if (failed(assign(kernel, Facts(kernel, options.bufferAlign), hw, warps, options, assignment)))
+    return failure();
+  assignment.print(kernel);
+  kernel->setAttr("gpu.warps", Builder(kernel.getContext()).getI64IntegerAttr(warps));
+  return success();
+}
+
 //===-- block size ------------------------------------------------------------------------------------------------===//
 
 unsigned blockWarps(int64_t elements, const Limits &limits) {

@@ -254,8 +254,6 @@ FailureOr<LoweredKernel> Lowering::run() {
   group.warps = options.warps ? options.warps : blockWarps(kernel, hw);
   if (failed(assign(kernel, facts, hw, group.warps, options, assignment)))
     return failure();
-  if (options.printLayouts)
-    assignment.print(kernel);
   emitEntry();
   mixedRefs = readAndWritten(*this);
   auto fail = [&]() -> LogicalResult {

@@ -27,7 +27,6 @@ struct LowerOptions {
   unsigned maxRegisters = 256;      // elements of one tile in one thread
   unsigned maxInstructions = 60000; // of a kernel, before optimisation
   uint64_t bufferAlign = 16;        // bytes to which the launch guarantees every buffer to be aligned
-  bool printLayouts = false;        // leave layouts as attributes on the ops of the kernel ("gpu.layout")
 };
 
 struct LoweredKernel {
@@ -47,6 +46,10 @@ unsigned blockWarps(int64_t elements, const Limits &limits);
 /// What does not fit or has no rule is an error on the op.
 FailureOr<LoweredKernel> lowerKernel(tile::KernelOp kernel, ModuleOp dest, Hardware &hardware,
                                      const LowerOptions &options = {});
+
+/// Leaves the layout of every tile as attribute "gpu.layout" on the op that computes it, the form of a dot as "gpu.dot",
+/// and the warps of a block as "gpu.warps" on the kernel (for tests and dumps).
+LogicalResult annotateLayouts(tile::KernelOp kernel, Hardware &hardware, const LowerOptions &options = {});
 
 /// A tile in registers: one value (of the element's register type, targets/scalar) for each register of the layout.
 /// Registers of dead elements hold some defined value.

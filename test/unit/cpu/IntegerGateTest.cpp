@@ -10,7 +10,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
-#include "test/unit/cpu/CpuHarness.h"
+#include "test/unit/cpu/GateDevice.h"
+#include "test/unit/cpu/KernelImage.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -264,9 +265,10 @@ std::optional<DType> GateGraph::dtypeOf(RankedTensorType type) {
 /// A package opened with a number of threads.
 class GateSession {
 public:
-  GateSession(const std::string &file, int threads) {
+  GateSession(const std::string &file, int threads, const std::string &device) {
     adze_options_t options{};
     options.struct_size = sizeof options;
+    options.device = device.c_str();
     options.num_threads = threads;
     if (adze_package_open(file.c_str(), &package) == ADZE_OK)
       adze_session_create(package, &options, &session);
@@ -345,10 +347,11 @@ std::vector<GateParam> gateParams() {
 class IntegerGate : public testing::TestWithParam<GateParam> {
 protected:
   IntegerGate() {
-    targets.add(createCpuTarget());
+    targets.add(gateTarget());
+    device = prepareDevice(GetParam().level);
     DialectRegistry dialects;
     registerCompilerDialects(dialects);
-    targets.find("cpu")->registerDialects(dialects);
+    targets.find(gateTarget()->name())->registerDialects(dialects);
     context = std::make_unique<MLIRContext>(dialects, MLIRContext::Threading::DISABLED);
     context->loadAllAvailableDialects();
     context->printOpOnDiagnostic(false);
@@ -388,7 +391,7 @@ protected:
     llvm::SmallString<128> file;
     ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("adze-gate", "adze", file));
     CompileOptions options;
-    options.targets = {"cpu:" + GetParam().level};
+    options.targets = {gateTarget()->name().str() + ":" + GetParam().level};
     options.integerData = true;
     options.fuse = fuse;
     options.threads = 1;
@@ -398,7 +401,7 @@ protected:
     bool compiled = compileGraph(graph.model, file.str().str(), targets, options, report, errors);
     EXPECT_TRUE(compiled) << errors.text() << message;
     if (compiled) {
-      GateSession one(file.str().str(), 1), two(file.str().str(), 2);
+      GateSession one(file.str().str(), 1, device), two(file.str().str(), 2, device);
       for (const Sizes &sizes : fixed ? std::vector<Sizes>{*fixed} : gate.sizes) {
         SCOPED_TRACE(llvm::formatv("{0} {1} n={2} m={3} k={4}", fuse ? "fused" : "unfused",
                                    fixed ? "static" : "dynamic", sizes[0], sizes[1], sizes[2])
@@ -420,7 +423,7 @@ protected:
   TargetRegistry targets;
   std::unique_ptr<MLIRContext> context;
   std::unique_ptr<ScopedDiagnosticHandler> handler;
-  std::string message;
+  std::string message, device;
 };
 
 TEST_P(IntegerGate, Dynamic) { check(true, nullptr); }
@@ -437,8 +440,8 @@ TEST(IntegerGateSelf, SeesOneWrongElement) {
   EXPECT_NE(difference(a, b), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, IntegerGate, testing::ValuesIn(gateParams()), [](const auto &info) {
-  return std::string(info.param.gate->name) + (info.param.level == "x86-64-v3" ? "_v3" : "_v4");
+INSTANTIATE_TEST_SUITE_P(Levels, IntegerGate, testing::ValuesIn(gateParams()), [](const auto &info) {
+  return std::string(info.param.gate->name) + "_" + nameOfLevel(info.param.level);
 });
 
 } // namespace

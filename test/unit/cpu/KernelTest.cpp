@@ -9,9 +9,8 @@ using namespace adze::test;
 namespace {
 
 class Kernels : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Levels, Kernels, testing::ValuesIn(runnableLevels()), [](const auto &info) {
-  return nameOfLevel(info.param);
-});
+INSTANTIATE_TEST_SUITE_P(Levels, Kernels, testing::ValuesIn(runnableLevels()),
+                         [](const auto &info) { return nameOfLevel(info.param); });
 
 std::vector<float> randoms(size_t n, unsigned seed = 1) {
   std::mt19937 g(seed);
@@ -112,8 +111,7 @@ void checkMatmul(KernelImage &image, bool pack, int bm, int bn, int64_t M, int64
   for (int64_t k = 0; k < K; ++k)
     for (int64_t n = 0; n < N; ++n)
       turned[n * K + k] = w[k * N + n];
-  image.run("mm", {x, pack ? packed : transB ? turned : w, y}, {M, N, K},
-            ((M + bm - 1) / bm) * ((N + bn - 1) / bn));
+  image.run("mm", {x, pack ? packed : transB ? turned : w, y}, {M, N, K}, ((M + bm - 1) / bm) * ((N + bn - 1) / bn));
   for (int64_t i = 0; i < M; ++i)
     for (int64_t j = 0; j < N; ++j) {
       double sum = 0;

@@ -28,8 +28,8 @@ public:
     suffix = archName.back() == 'a' ? 'a' : 0;
     auto target = createCudaTarget();
     DialectRegistry registry;
-    registry.insert<tile::TileDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect,
-                    affine::AffineDialect>();
+    registry
+        .insert<tile::TileDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect, affine::AffineDialect>();
     target->registerDialects(registry);
     MLIRContext context(registry, MLIRContext::Threading::DISABLED);
     ScopedDiagnosticHandler handler(&context, [&](Diagnostic &d) {
