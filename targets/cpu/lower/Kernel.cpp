@@ -379,7 +379,7 @@ LogicalResult Lowering::lowerOp(Operation *op) {
       .Case<TopKOp>([&](TopKOp o) {
         Buffer k = allocate(tileType(o.getKeys())), v = allocate(tileType(o.getValues()));
         emitSort(o, o.getKeys(), o.getValues(), o.getDim(), o.getLargest(), o.getIsUnsigned(), k, v);
-        for (auto [top, sorted] : {std::pair<Value, Buffer>{o.getTopKeys(), k}, {o.getTopValues(), v}}) {
+        for (const auto &[top, sorted] : {std::pair<Value, Buffer>{o.getTopKeys(), k}, {o.getTopValues(), v}}) {
           Buffer dense = allocate(tileType(top));
           copyBuffer(sorted, dense);
           buffers[top] = dense;
