@@ -237,11 +237,18 @@ LogicalResult StagedEmitter::prepare(tile::DotOp dot, Product &p) {
 
 /// All of a product's instructions, between a fence and a commit.
 SmallVector<Value> StagedEmitter::issue(Product &p, SmallVector<Value> acc, bool accumulate) {
-  p.call.registersA = p.registersA;
   p.call.accumulate = accumulate;
   unsigned each = p.call.columns / 2;
   SmallVector<Value> result;
-  ptx.wgmmaFence();
+  SmallVector<Value> fenced(p.registersA);
+  if (accumulate)
+    fenced.append(acc.begin(), acc.end());
+  fenced = ptx.wgmmaFence(fenced);
+  size_t left = p.registersA.size();
+  p.registersA.assign(fenced.begin(), fenced.begin() + left);
+  p.call.registersA = p.registersA;
+  if (accumulate)
+    acc.assign(fenced.begin() + left, fenced.end());
   for (int64_t row = 0; row < p.rows; row += 64) {
     p.call.rowA = row;
     SmallVector<Value> block(ArrayRef(acc).slice(row / 64 * each, each));

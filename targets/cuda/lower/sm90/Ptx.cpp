@@ -110,20 +110,29 @@ void Ptx::waitStores(unsigned pending, bool complete) {
 
 //===-- wgmma and the rest
 
-void Ptx::wgmmaFence() { assembly("wgmma.fence.sync.aligned;", "~{memory}", {}); }
+/// An instruction without register operands that these values pass through: outputs tied to inputs.
+static SmallVector<Value> through(Ptx &ptx, StringRef text, ValueRange registers) {
+  std::string constraints;
+  for (Value v : registers)
+    constraints += isa<FloatType>(v.getType()) ? "=f," : "=r,";
+  for (size_t i = 0; i < registers.size(); ++i)
+    constraints += std::to_string(i) + ",";
+  return ptx.assembly(text, constraints + "~{memory}", registers, registers.getTypes());
+}
+
+SmallVector<Value> Ptx::wgmmaFence(ValueRange registers) {
+  if (!registers.empty())
+    return through(*this, "wgmma.fence.sync.aligned;", registers);
+  assembly("wgmma.fence.sync.aligned;", "~{memory}", {});
+  return {};
+}
 void Ptx::wgmmaCommit() { assembly("wgmma.commit_group.sync.aligned;", "~{memory}", {}); }
 void Ptx::wgmmaWait(unsigned pending) {
   assembly("wgmma.wait_group.sync.aligned " + std::to_string(pending) + ";", "~{memory}", {});
 }
 
 SmallVector<Value> Ptx::wgmmaWait(unsigned pending, ValueRange accumulators) {
-  std::string constraints;
-  for (Value v : accumulators)
-    constraints += isa<FloatType>(v.getType()) ? "=f," : "=r,";
-  for (size_t i = 0; i < accumulators.size(); ++i)
-    constraints += std::to_string(i) + ",";
-  return assembly("wgmma.wait_group.sync.aligned " + std::to_string(pending) + ";", constraints + "~{memory}",
-                  accumulators, accumulators.getTypes());
+  return through(*this, "wgmma.wait_group.sync.aligned " + std::to_string(pending) + ";", accumulators);
 }
 
 void Ptx::fenceProxyAsync() { assembly("fence.proxy.async.shared::cta;", "~{memory}", {}); }

@@ -44,7 +44,9 @@ public:
   void waitStores(unsigned pending, bool complete = false);
 
   // wgmma
-  void wgmmaFence();
+  /// The fence with the registers that the instructions behind it use: they are computed before it, and nothing touches
+  /// them in between.
+  SmallVector<Value> wgmmaFence(ValueRange registers);
   void wgmmaCommit();
   void wgmmaWait(unsigned pending);
   /// The wait with the accumulators that it makes readable: uses of the results cannot move before it.
