@@ -229,6 +229,16 @@ TEST_F(SimulatedApi, ArchitecturesHaveTheirLimits) {
   expect(api.init(0), kInvalidValue, "sm_70");
 }
 
+TEST_F(SimulatedApi, UnknownModesAreRefused) {
+  set("ADZE_SIM_ACCURACY", "largest");
+  set("ADZE_SIM_SUMS", "promised");
+  restart();
+  EXPECT_EQ(api.init(0), kSuccess);
+  set("ADZE_SIM_ACCURACY", "best");
+  restart();
+  expect(api.init(0), kInvalidValue, "smallest");
+}
+
 TEST_F(SimulatedApi, MemoryRunsOutAndComesBack) {
   set("ADZE_SIM_MEMORY", "1000000");
   again();

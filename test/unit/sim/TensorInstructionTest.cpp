@@ -208,6 +208,39 @@ TEST(TensorInstruction, MmaDouble) {
     }
 }
 
+TEST(TensorInstruction, SumsFollowTheDevice) {
+  // C = 1 and eight products of 2^-25: cut off by an A100, kept by an H100 (1 + 2^-22); one rounding of the exact sum
+  // gives the latter too. Eight of 2^-26 are lost on both, and 2^-23 by exact sums.
+  struct {
+    unsigned number;
+    char suffix;
+    bool promised;
+    float large, small;
+  } devices[] = {{80, 0, false, 1, 1},
+                 {86, 0, false, 1, 1},
+                 {90, 'a', false, 1 + 0x1p-22f, 1},
+                 {80, 0, true, 1 + 0x1p-22f, 1 + 0x1p-23f}};
+  for (auto &device : devices)
+    for (bool large : {true, false}) {
+      Kernels kernels(device.number, device.suffix);
+      kernels.options.promisedSums = device.promised;
+      kernels.block = {32, 1, 1};
+      uint32_t a = large ? 0x0c000c00 : 0x08000800, b = 0x08000800, c = 0x3f800000; // pairs of 2^-12 or 2^-13, of 2^-13
+      std::vector<uint32_t> words;
+      for (uint32_t word : {a, a, b, c, c, c, c})
+        words.insert(words.end(), 32, word);
+      kernels.param(kernels.buffer(words));
+      uint64_t out = kernels.fresh(512);
+      kernels.param(out);
+      LaunchResult result = kernels.run(wordKernel(7, 4,
+                                                   "  mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%o0, %o1, %o2, "
+                                                   "%o3}, {%i0, %i1}, {%i2}, {%i3, %i4, %i5, %i6};\n"));
+      ASSERT_EQ(result.code, 0) << result.text;
+      for (float value : kernels.read<float>(out, 128))
+        EXPECT_EQ(value, large ? device.large : device.small) << device.number << device.promised;
+    }
+}
+
 TEST(TensorInstruction, MmaPoisonStaysInItsRowAndColumn) {
   // A register of A that was never written poisons rows 8..15 of D (the registers %o2, %o3), not rows 0..7.
   std::string body = "  mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%o0, %o1, %o2, %o3}, {%i0, %r9}, {%i1}, "

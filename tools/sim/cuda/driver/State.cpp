@@ -37,6 +37,22 @@ Architecture architecture() {
                          "'; it must be sm_80, sm_86, sm_89, sm_90a, sm_100 or sm_120");
 }
 
+/// The index of the variable's value among `choices`; 0 if it is not set.
+size_t choice(const char *name, std::initializer_list<const char *> choices) {
+  const char *text = std::getenv(name);
+  if (!text || !*text)
+    return 0;
+  std::string known;
+  size_t index = 0;
+  for (const char *each : choices) {
+    if (std::string(each) == text)
+      return index;
+    known += (index++ ? ", " : "") + std::string(each);
+  }
+  fail(InvalidValue,
+       std::string("the environment variable ") + name + " is '" + text + "'; it must be one of " + known);
+}
+
 } // namespace
 
 // --- errors ---
@@ -90,6 +106,8 @@ Settings Settings::fromEnvironment() {
   out.devices = unsigned(number("ADZE_SIM_DEVICES", 1));
   out.multiprocessors = int(number("ADZE_SIM_MULTIPROCESSORS", 0));
   out.races = number("ADZE_SIM_RACES", 1) != 0;
+  out.accuracy = Accuracy(choice("ADZE_SIM_ACCURACY", {"exact", "largest", "smallest"}));
+  out.promisedSums = choice("ADZE_SIM_SUMS", {"measured", "promised"}) == 1;
   return out;
 }
 

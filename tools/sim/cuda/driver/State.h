@@ -105,6 +105,8 @@ struct Settings {
   unsigned devices = 1;
   int multiprocessors = 0; ///< 0: as many as the real device has
   bool races = true;
+  Accuracy accuracy = Accuracy::Exact; ///< of the .approx functions
+  bool promisedSums = false;           ///< tensor units: what PTX promises instead of what was measured
   static Settings fromEnvironment();
 };
 
