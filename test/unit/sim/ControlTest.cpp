@@ -244,6 +244,38 @@ TEST(Control, Errors) {
             std::string::npos);
 }
 
+TEST(Control, HalvesOfARegisterArePoisonedApart) {
+  // %u is never written. What derives from the known half may decide a branch, what derives from the other may not.
+  std::string begin = ".reg .b16 %h<9>, %u; .shared .align 4 .b16 s[2]; mov.b16 %h1, 0x3c00; mov.b32 %r1, {%h1, %u};\n";
+  std::string end = "\nsetp.eq.u32 %p0, %r9, 0; @%p0 bra Z; Z:";
+  const char *known[] = {
+      "and.b32 %r9, %r1, 0xffff;",
+      "shl.b32 %r2, %r1, 16; shr.u32 %r9, %r2, 16;",
+      "cvt.u16.u32 %h2, %r1; cvt.u32.u16 %r9, %h2;",
+      "mul.f16x2 %r2, %r1, %r1; mov.b32 {%h2, _}, %r2; cvt.u32.u16 %r9, %h2;",
+      "prmt.b32 %r9, %r1, 0, 0x1010;",
+      "mov.b32 %r2, %r1; or.b32 %r3, %r2, 5; and.b32 %r9, %r3, 255;",
+      "st.shared.b32 [s], %r1; ld.shared.b16 %h2, [s]; cvt.u32.u16 %r9, %h2;",
+      "st.shared.b32 [s], %r1; bar.warp.sync -1; ld.shared.b32 %r2, [s]; and.b32 %r9, %r2, 0xff00;",
+      "setp.eq.u32 %p1, %r31, 99; selp.b32 %r2, 0, %r1, %p1; and.b32 %r9, %r2, 0xffff;",
+  };
+  const char *unknown[] = {
+      "and.b32 %r9, %r1, 0x10000;",
+      "shr.u32 %r9, %r1, 16;",
+      "shl.b32 %r2, %r1, 15; and.b32 %r9, %r2, 0xffff;",
+      "add.u32 %r2, %r1, 1; and.b32 %r9, %r2, 0xffff;",
+      "mul.f16x2 %r2, %r1, %r1; mov.b32 {_, %h2}, %r2; cvt.u32.u16 %r9, %h2;",
+      "prmt.b32 %r9, %r1, 0, 0x1012;",
+      "st.shared.b32 [s], %r1; ld.shared.b16 %h2, [s+2]; cvt.u32.u16 %r9, %h2;",
+  };
+  for (const char *text : known)
+    EXPECT_EQ(failure(begin + text + end, 1, 0), "") << text;
+  for (const char *text : unknown)
+    EXPECT_NE(failure(begin + text + end, 1).find("the guard predicate derives from an uninitialised value"),
+              std::string::npos)
+        << text;
+}
+
 TEST(Control, LaunchLimits) {
   auto refusal = [](unsigned threads, Dim3 cluster, uint32_t shared, const std::string &directives,
                     unsigned number = 90) {

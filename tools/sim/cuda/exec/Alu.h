@@ -43,11 +43,41 @@ inline bool hasWide() {
 template <typename Op, typename... T>
 constexpr bool takesInstr = std::is_invocable_v<decltype(&Op::apply), T..., const Instr &>;
 
+/// Operations that work on the 16-bit halves of 32-bit registers say what of the result is uninitialised: poison() sets
+/// it, and is called only if some operand has poison. For all others it is the union of the operands'.
+template <typename Op, typename = void>
+struct HasPoison : std::false_type {};
+template <typename Op>
+struct HasPoison<Op, std::void_t<decltype(Op::poison(std::declval<Warp &>(), std::declval<const Instr &>(), Mask()))>>
+    : std::true_type {};
+template <typename Op>
+ADZE_SIM_INLINE void poisonResult(Warp &w, const Instr &i, Mask m, Mask operands) {
+  if constexpr (HasPoison<Op>::value) {
+    if (operands & m) {
+      Op::poison(w, i, m);
+      return;
+    }
+  }
+  w.setPoison(i.slot[0], m, operands);
+}
+/// Halves of the result depend on the same halves of the first `operands` operands.
+template <unsigned operands>
+struct HalvesApart {
+  static void poison(Warp &w, const Instr &i, Mask m) {
+    Mask low = 0, high = 0;
+    for (unsigned k = 1; k <= operands; ++k) {
+      low |= w.lowPoison(i.slot[k]);
+      high |= w.highPoison(i.slot[k]);
+    }
+    w.setHalfPoison(i.slot[0], m, low, high);
+  }
+};
+
 template <typename Op>
 ADZE_SIM_INLINE void applyUnary(Warp &w, const Instr &i, Mask m) {
   auto *d = w.write<typename Op::R>(i.slot[0]);
   const auto *a = w.read<typename Op::A>(i.slot[1]);
-  w.setPoison(i.slot[0], m, w.poison(i.slot[1]));
+  poisonResult<Op>(w, i, m, w.poison(i.slot[1]));
   auto one = [&](unsigned l) __attribute__((always_inline)) {
     if constexpr (takesInstr<Op, typename Op::A>)
       d[l] = Op::apply(a[l], i);
@@ -69,7 +99,7 @@ ADZE_SIM_INLINE void applyBinary(Warp &w, const Instr &i, Mask m) {
   auto *d = w.write<typename Op::R>(i.slot[0]);
   const auto *a = w.read<typename Op::A>(i.slot[1]);
   const auto *b = w.read<typename Op::B>(i.slot[2]);
-  w.setPoison(i.slot[0], m, w.poison(i.slot[1]) | w.poison(i.slot[2]));
+  poisonResult<Op>(w, i, m, w.poison(i.slot[1]) | w.poison(i.slot[2]));
   auto one = [&](unsigned l) __attribute__((always_inline)) {
     if constexpr (takesInstr<Op, typename Op::A, typename Op::B>)
       d[l] = Op::apply(a[l], b[l], i);
@@ -92,7 +122,7 @@ ADZE_SIM_INLINE void applyTernary(Warp &w, const Instr &i, Mask m) {
   const auto *a = w.read<typename Op::A>(i.slot[1]);
   const auto *b = w.read<typename Op::B>(i.slot[2]);
   const auto *c = w.read<typename Op::C>(i.slot[3]);
-  w.setPoison(i.slot[0], m, w.poison(i.slot[1]) | w.poison(i.slot[2]) | w.poison(i.slot[3]));
+  poisonResult<Op>(w, i, m, w.poison(i.slot[1]) | w.poison(i.slot[2]) | w.poison(i.slot[3]));
   auto one = [&](unsigned l) __attribute__((always_inline)) {
     if constexpr (takesInstr<Op, typename Op::A, typename Op::B, typename Op::C>)
       d[l] = Op::apply(a[l], b[l], c[l], i);

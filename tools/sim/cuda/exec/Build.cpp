@@ -436,7 +436,7 @@ private:
     symbol.slot.offset = uint32_t(alignUp(code.frameBytes, 64));
     code.frameBytes = symbol.slot.offset + bytes * warpSize;
     symbol.slot.poison = code.poisonCount;
-    code.poisonCount += bytes;
+    code.poisonCount += bytes * poisonStride;
     return symbol;
   }
 

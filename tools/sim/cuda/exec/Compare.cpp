@@ -287,7 +287,12 @@ ADZE_SIM_INLINE void select(Warp &w, const Instr &i, Mask m) {
   Mask p = w.predicate(i.slot[3]) ^ (i.flags & 1 ? fullMask : 0);
   const T *a = w.read<T>(i.slot[1]), *b = w.read<T>(i.slot[2]);
   T *d = w.write<T>(i.slot[0]);
-  w.setPoison(i.slot[0], m, (w.poison(i.slot[1]) & p) | (w.poison(i.slot[2]) & ~p) | w.poison(i.slot[3]));
+  Mask unknown = w.poison(i.slot[3]);
+  if (sizeof(T) == 4)
+    w.setHalfPoison(i.slot[0], m, (w.lowPoison(i.slot[1]) & p) | (w.lowPoison(i.slot[2]) & ~p) | unknown,
+                    (w.highPoison(i.slot[1]) & p) | (w.highPoison(i.slot[2]) & ~p) | unknown);
+  else
+    w.setPoison(i.slot[0], m, (w.poison(i.slot[1]) & p) | (w.poison(i.slot[2]) & ~p) | unknown);
   if (m == fullMask) {
     ADZE_SIM_LANES
     for (unsigned l = 0; l != warpSize; ++l)

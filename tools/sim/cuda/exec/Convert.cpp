@@ -16,7 +16,10 @@ struct ConvertExtra : InstrExtra {
 Flow execConvert(Warp &w, const Instr &i, Mask m) {
   const Conversion &c = static_cast<const ConvertExtra &>(*i.extra).conversion;
   bool two = i.slot[2].valid();
-  w.setPoison(i.slot[0], m, w.poison(i.slot[1]) | (two ? w.poison(i.slot[2]) : 0));
+  if (two && i.flags == 4)
+    w.setHalfPoison(i.slot[0], m, w.poison(i.slot[2]), w.poison(i.slot[1]));
+  else
+    w.setPoison(i.slot[0], m, w.poison(i.slot[1]) | (two ? w.poison(i.slot[2]) : 0));
   for (; m; m &= m - 1) {
     unsigned l = firstLane(m);
     uint64_t b = two ? w.readLane(i.slot[2], l, i.count) : 0;
@@ -30,6 +33,11 @@ Flow execConvert(Warp &w, const Instr &i, Mask m) {
 /// Integer to integer without .sat: extend or truncate. D is the destination register as a whole.
 template <typename D, typename To, typename From, typename Register>
 struct Resize {
+  /// What is narrowed to 16 bits or less depends on the low half only.
+  static void poison(Warp &w, const Instr &i, Mask m) {
+    bool low = sizeof(Register) == 4 && (sizeof(From) <= 2 || sizeof(To) <= 2);
+    w.setPoison(i.slot[0], m, low ? w.lowPoison(i.slot[1]) : w.poison(i.slot[1]));
+  }
   using R = D;
   using A = Register;
   static ADZE_SIM_INLINE D apply(Register a) { return D(To(From(a))); }
@@ -60,7 +68,13 @@ struct FloatToBfloat {
   using A = float;
   static ADZE_SIM_INLINE uint16_t apply(float a) { return roundToBfloat(a); }
 };
-struct FloatsToBfloats {
+/// The first operand goes into the upper half.
+struct PairPoison {
+  static void poison(Warp &w, const Instr &i, Mask m) {
+    w.setHalfPoison(i.slot[0], m, w.poison(i.slot[2]), w.poison(i.slot[1]));
+  }
+};
+struct FloatsToBfloats : PairPoison {
   using R = uint32_t;
   using A = float;
   using B = float;
@@ -73,7 +87,7 @@ struct FloatToHalf {
   using A = float;
   static uint16_t apply(float a) { return floatToHalf(a); }
 };
-struct FloatsToHalves {
+struct FloatsToHalves : PairPoison {
   using R = uint32_t;
   using A = float;
   using B = float;

@@ -80,7 +80,8 @@ Slot Decoder::State::newRegister(unsigned bytes, bool predicate) {
   unsigned alignment = predicate ? 4 : 64;
   slot.offset = (function->frameBytes + alignment - 1) & ~(alignment - 1);
   function->frameBytes = slot.offset + stored;
-  slot.poison = function->poisonCount++;
+  slot.poison = function->poisonCount;
+  function->poisonCount += poisonStride;
   function->registers32 += predicate ? 0 : std::max(1u, bytes / 4);
   return slot;
 }

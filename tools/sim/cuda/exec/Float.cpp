@@ -158,19 +158,19 @@ struct General3 : Same<Storage<name>> {
   static T apply(T a, T b, T c, const Instr &i) { return General<name, op>::apply(a, b, c, i); }
 };
 template <typename Op>
-struct Packed1 : Same<U32> {
+struct Packed1 : Same<U32>, HalvesApart<1> {
   static U32 apply(U32 a, const Instr &i) {
     return Op::apply(uint16_t(a), i) | U32(Op::apply(uint16_t(a >> 16), i)) << 16;
   }
 };
 template <typename Op>
-struct Packed2 : Same<U32> {
+struct Packed2 : Same<U32>, HalvesApart<2> {
   static U32 apply(U32 a, U32 b, const Instr &i) {
     return Op::apply(uint16_t(a), uint16_t(b), i) | U32(Op::apply(uint16_t(a >> 16), uint16_t(b >> 16), i)) << 16;
   }
 };
 template <typename Op>
-struct Packed3 : Same<U32> {
+struct Packed3 : Same<U32>, HalvesApart<3> {
   static U32 apply(U32 a, U32 b, U32 c, const Instr &i) {
     return Op::apply(uint16_t(a), uint16_t(b), uint16_t(c), i) |
            U32(Op::apply(uint16_t(a >> 16), uint16_t(b >> 16), uint16_t(c >> 16), i)) << 16;

@@ -46,6 +46,9 @@ struct InstrExtra {
   virtual ~InstrExtra() = default;
 };
 
+/// Masks of a register's poison: of the whole, and the lanes whose low or high half is known all the same.
+inline constexpr uint32_t poisonStride = 3;
+
 struct Instr {
   Handler handler = nullptr;
   Slot guard; ///< a predicate

@@ -194,7 +194,7 @@ struct Relu : Op {
 };
 /// Both 16-bit halves of 32-bit registers.
 template <typename Op>
-struct Halves : Same<uint32_t> {
+struct Halves : Same<uint32_t>, HalvesApart<2> {
   using T = typename Op::R;
   static ADZE_SIM_INLINE uint32_t apply(uint32_t a, uint32_t b) {
     return uint16_t(Op::apply(T(a), T(b))) | uint32_t(uint16_t(Op::apply(T(a >> 16), T(b >> 16)))) << 16;

@@ -103,11 +103,16 @@ Flow execLoad(Warp &w, const Instr &i, Mask m) {
   uint32_t elementMask = bytes >= 32 ? ~0u : (1u << bytes) - 1;
   for (const AccessExtra::Element &e : x.elements) {
     if (e.slot.valid()) {
-      Mask poison = 0;
-      if (any)
+      auto lanes = [&](uint32_t bytesMask) {
+        Mask poison = 0;
         for (Mask rest = m; rest; rest &= rest - 1)
-          poison |= Mask((buffer.poison[firstLane(rest)] >> at & elementMask) != 0) << firstLane(rest);
-      w.setPoison(e.slot, m, poison);
+          poison |= Mask((buffer.poison[firstLane(rest)] >> at & bytesMask) != 0) << firstLane(rest);
+        return poison;
+      };
+      if (any && bytes == 4 && e.width == 4)
+        w.setHalfPoison(e.slot, m, lanes(3), lanes(12));
+      else
+        w.setPoison(e.slot, m, any ? lanes(elementMask) : 0);
       scatter(w, x, e, m, at, buffer);
     }
     at += bytes;
@@ -159,8 +164,13 @@ Flow execStore(Warp &w, const Instr &i, Mask m) {
   uint32_t elementMask = bytes >= 32 ? ~0u : (1u << bytes) - 1;
   for (const AccessExtra::Element &e : x.elements) {
     collect(w, bytes, e, m, at, buffer);
-    for (Mask rest = w.poison(e.slot) & m; rest; rest &= rest - 1)
-      buffer.poison[firstLane(rest)] |= elementMask << at;
+    for (Mask rest = w.poison(e.slot) & m; rest; rest &= rest - 1) {
+      unsigned l = firstLane(rest);
+      uint32_t poisoned = elementMask;
+      if (e.width == 4)
+        poisoned &= (w.lowPoison(e.slot) >> l & 1 ? 3 : 0) | (w.highPoison(e.slot) >> l & 1 ? 12 : 0);
+      buffer.poison[l] |= poisoned << at;
+    }
     at += bytes;
   }
   w.block->launch->memory->store(w, i, x.operation, m, address, buffer);
@@ -199,7 +209,7 @@ Flow execLoadCallParam(Warp &w, const Instr &i, Mask m) {
   for (const AccessExtra::Element &e : x.elements) {
     Mask poison = 0;
     for (unsigned k = 0; k != x.operation.elementBytes; ++k)
-      poison |= w.poisons[i.slot[0].poison + unsigned(x.address.offset) + at + k];
+      poison |= w.poisons[i.slot[0].poison + (unsigned(x.address.offset) + at + k) * poisonStride];
     if (e.slot.valid()) {
       w.setPoison(e.slot, m, poison);
       scatter(w, x, e, m, at, buffer);
@@ -216,7 +226,7 @@ Flow execStoreCallParam(Warp &w, const Instr &i, Mask m) {
     collect(w, bytes, e, m, at, buffer);
     for (unsigned k = 0; k != bytes; ++k) {
       Slot byte = i.slot[0];
-      byte.poison += unsigned(x.address.offset) + at + k;
+      byte.poison += (unsigned(x.address.offset) + at + k) * poisonStride;
       w.setPoison(byte, m, w.poison(e.slot));
     }
     at += bytes;

@@ -17,20 +17,52 @@ struct Same {
 };
 using U32 = uint32_t;
 
+struct Nothing {};
+/// Bits of the result depend on the same bits of the operands; what a constant masks off does not matter.
+template <bool masks>
+struct BitsApart {
+  static void poison(Warp &w, const Instr &i, Mask m) {
+    Mask low = w.lowPoison(i.slot[1]) | w.lowPoison(i.slot[2]),
+         high = w.highPoison(i.slot[1]) | w.highPoison(i.slot[2]);
+    for (unsigned k = 1; masks && k <= 2; ++k)
+      if (i.slot[k].constant()) {
+        U32 bits = *w.read<U32>(i.slot[k]);
+        low = bits & 0xffff ? low : 0;
+        high = bits >> 16 ? high : 0;
+      }
+    w.setHalfPoison(i.slot[0], m, low, high);
+  }
+};
+template <typename T, bool masks>
+using BitPoison = std::conditional_t<sizeof(T) == 4, BitsApart<masks>, Nothing>;
+/// A shift by 16 moves one half to the place of the other; other shifts mix them.
+template <bool left, bool isSigned>
+struct ShiftPoison {
+  static void poison(Warp &w, const Instr &i, Mask m) {
+    Mask low = w.lowPoison(i.slot[1]), high = w.highPoison(i.slot[1]), amount = w.poison(i.slot[2]), all = low | high;
+    if (!i.slot[2].constant() || *w.read<U32>(i.slot[2]) != 16)
+      w.setPoison(i.slot[0], m, all | amount);
+    else
+      w.setHalfPoison(i.slot[0], m, left ? 0 : high, left ? low : isSigned ? high : 0);
+  }
+};
+template <typename T, bool left>
+using ShiftHalves = std::conditional_t<sizeof(T) == 4, ShiftPoison<left, std::is_signed_v<T>>, Nothing>;
+
 template <typename T>
-struct And : Same<T> {
+struct And : Same<T>, BitPoison<T, true> {
   static ADZE_SIM_INLINE T apply(T a, T b) { return a & b; }
 };
 template <typename T>
-struct Or : Same<T> {
+struct Or : Same<T>, BitPoison<T, false> {
   static ADZE_SIM_INLINE T apply(T a, T b) { return a | b; }
 };
 template <typename T>
-struct Xor : Same<T> {
+struct Xor : Same<T>, BitPoison<T, false> {
   static ADZE_SIM_INLINE T apply(T a, T b) { return a ^ b; }
 };
 template <typename T>
-struct Not : Same<T> {
+struct Not : Same<T>, std::conditional_t<sizeof(T) == 4, HalvesApart<1>, Nothing> {
   static ADZE_SIM_INLINE T apply(T a) { return T(~a); }
 };
 template <typename T>
@@ -40,14 +72,14 @@ struct CNot : Same<T> {
 
 /// Shift amounts are 32-bit and clamp at the width.
 template <typename T>
-struct Shl {
+struct Shl : ShiftHalves<T, true> {
   using R = T;
   using A = T;
   using B = U32;
   static ADZE_SIM_INLINE T apply(T a, U32 b) { return b < sizeof(T) * 8 ? T(a << b) : T(0); }
 };
 template <typename T>
-struct Shr {
+struct Shr : ShiftHalves<T, false> {
   using R = T;
   using A = T;
   using B = U32;
@@ -77,6 +109,20 @@ struct Lop3 : Same<U32> {
 };
 
 struct Prmt : Same<U32> {
+  /// With a constant selector every byte comes from a known half.
+  static void poison(Warp &w, const Instr &i, Mask m) {
+    if (!i.slot[3].constant()) {
+      w.setPoison(i.slot[0], m, w.poison(i.slot[1]) | w.poison(i.slot[2]) | w.poison(i.slot[3]));
+      return;
+    }
+    Mask halves[2] = {0, 0};
+    for (unsigned k = 0; k != 4; ++k) {
+      U32 byte = *w.read<U32>(i.slot[3]) >> 4 * k & 7;
+      Slot from = i.slot[byte < 4 ? 1 : 2];
+      halves[k / 2] |= byte & 2 ? w.highPoison(from) : w.lowPoison(from);
+    }
+    w.setHalfPoison(i.slot[0], m, halves[0], halves[1]);
+  }
   static ADZE_SIM_INLINE U32 apply(U32 a, U32 b, U32 c) {
     uint64_t bytes = uint64_t(b) << 32 | a;
     U32 d = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <tuple>
 
 namespace adze::sim {
 
@@ -228,7 +229,7 @@ namespace {
 // --- mov ---
 
 template <typename T>
-struct Copy {
+struct Copy : std::conditional_t<sizeof(T) == 4, HalvesApart<1>, std::tuple<>> {
   using R = T;
   using A = T;
   static ADZE_SIM_INLINE T apply(T a) { return a; }
@@ -266,7 +267,7 @@ Flow execPack(Warp &w, const Instr &i, Mask m) {
 }
 Flow execUnpack(Warp &w, const Instr &i, Mask m) {
   const PackExtra &extra = static_cast<const PackExtra &>(*i.extra);
-  Mask poison = w.poison(i.slot[1]);
+  Mask poison = w.poison(i.slot[1]), low = w.lowPoison(i.slot[1]), high = w.highPoison(i.slot[1]);
   uint64_t value[warpSize];
   for (Mask rest = m; rest; rest &= rest - 1)
     value[firstLane(rest)] = w.readLane(i.slot[1], firstLane(rest), i.count);
@@ -274,7 +275,8 @@ Flow execUnpack(Warp &w, const Instr &i, Mask m) {
   for (size_t k = 0; k != extra.parts.size(); ++k) {
     if (!extra.parts[k].valid())
       continue;
-    w.setPoison(extra.parts[k], m, poison);
+    bool halves = i.count == 4 && extra.bytes == 2;
+    w.setPoison(extra.parts[k], m, !halves ? poison : k ? high : low);
     for (Mask rest = m; rest; rest &= rest - 1)
       w.writeLane(extra.parts[k], firstLane(rest), extra.bytes, value[firstLane(rest)] >> k * extra.bytes * 8 & mask);
   }
@@ -315,6 +317,9 @@ struct Join64 {
   static ADZE_SIM_INLINE uint64_t apply(uint32_t a, uint32_t b) { return joinHalves<uint64_t>(a, b); }
 };
 struct Join32 {
+  static void poison(Warp &w, const Instr &i, Mask m) {
+    w.setHalfPoison(i.slot[0], m, w.poison(i.slot[1]), w.poison(i.slot[2]));
+  }
   using R = uint32_t;
   using A = uint16_t;
   using B = uint16_t;

@@ -37,7 +37,7 @@ struct KernelCode {
 
   // decoded form
   std::vector<Instr> code;
-  uint32_t frameBytes = 0, poisonCount = 1;
+  uint32_t frameBytes = 0, poisonCount = poisonStride; ///< the first ones are those of constants
   std::vector<RegisterAccess> accesses;
 };
 

@@ -189,8 +189,9 @@ void ClusterRunner::fill(Warp &warp, Block &block, unsigned index) {
   warp.constants = launch.program->constants.data();
   // 0xff everywhere: uninitialised floats are NaN, and nothing depends on it for correctness.
   warp.registerFile.assign(kernel.frameBytes, 0xff);
-  warp.poisonFile.assign(kernel.poisonCount, fullMask);
-  warp.poisonFile[0] = 0;
+  warp.poisonFile.assign(kernel.poisonCount, 0);
+  for (uint32_t i = poisonStride; i < kernel.poisonCount; i += poisonStride)
+    warp.poisonFile[i] = fullMask;
   if (launch.program->trackRegisters) {
     warp.locks.assign(kernel.poisonCount, 0);
     warp.touched.assign(kernel.poisonCount, 0);

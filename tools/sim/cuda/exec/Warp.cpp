@@ -158,8 +158,8 @@ void copyParameters(Warp &warp, const std::vector<CallExtra::Copy> &copies, Mask
                   warp.registerFile.data() + fromFrame + copy.from.offset + lane * copy.bytes, copy.bytes);
     }
     for (unsigned byte = 0; byte != copy.bytes; ++byte) {
-      Mask &to = warp.poisonFile[toPoison + copy.to.poison + byte];
-      to = (to & ~lanes) | (warp.poisonFile[fromPoison + copy.from.poison + byte] & lanes);
+      Mask &to = warp.poisonFile[toPoison + copy.to.poison + byte * poisonStride];
+      to = (to & ~lanes) | (warp.poisonFile[fromPoison + copy.from.poison + byte * poisonStride] & lanes);
     }
   }
 }
@@ -195,8 +195,12 @@ void Warp::call(const Instr *instr, const CallExtra &call, Mask lanes) {
     registerFile.resize(split.frame + call.callee->frameBytes);
   if (poisonFile.size() < split.poisonFrame + call.callee->poisonCount)
     poisonFile.resize(split.poisonFrame + call.callee->poisonCount);
-  for (uint32_t i = 1; i < call.callee->poisonCount; ++i)
-    poisonFile[split.poisonFrame + i] |= lanes;
+  for (uint32_t i = poisonStride; i < call.callee->poisonCount; i += poisonStride) {
+    Mask *masks = &poisonFile[split.poisonFrame + i];
+    masks[0] |= lanes;
+    masks[1] &= ~lanes;
+    masks[2] &= ~lanes;
+  }
   copyParameters(*this, call.arguments, lanes, record.frame, record.poisonFrame, split.frame, split.poisonFrame);
   enter(active);
 }

@@ -78,7 +78,21 @@ public:
   Mask poison(Slot slot) const { return poisons[slot.poison]; }
   /// Sets the poison bits of the lanes of `active`; the other lanes keep theirs.
   void setPoison(Slot slot, Mask active, Mask poisoned) {
-    poisons[slot.poison] = (poisons[slot.poison] & ~active) | (poisoned & active);
+    Mask *p = &poisons[slot.poison];
+    p[0] = (p[0] & ~active) | (poisoned & active);
+    if (poisoned & active) {
+      p[1] &= ~active;
+      p[2] &= ~active;
+    }
+  }
+  /// The same for the two 16-bit halves of a 32-bit register. What does not know of halves poisons both.
+  Mask lowPoison(Slot slot) const { return poisons[slot.poison] & ~poisons[slot.poison + 1]; }
+  Mask highPoison(Slot slot) const { return poisons[slot.poison] & ~poisons[slot.poison + 2]; }
+  void setHalfPoison(Slot slot, Mask active, Mask low, Mask high) {
+    Mask *p = &poisons[slot.poison];
+    p[0] = (p[0] & ~active) | ((low | high) & active);
+    p[1] = (p[1] & ~active) | (~low & active);
+    p[2] = (p[2] & ~active) | (~high & active);
   }
   /// A predicate register: a bit a lane.
   Mask predicate(Slot slot) const { return *read<Mask>(slot); }
