@@ -1,4 +1,5 @@
 #include "targets/cuda/CudaTarget.h"
+#include "dialects/graph/GraphDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -84,7 +85,11 @@ public:
             {"sm_120", "RTX 50, RTX PRO (driver 570 or newer)"}};
   }
 
+  /// Everything that has a kernel runs on the device; what the runtime's table of host operations holds does not.
   Support support(Operation *op, const TargetArch &) const override {
+    if (auto host = dyn_cast<graph::HostOp>(op))
+      return {SupportLevel::Host, host.getOp().str() + " has a result whose size or order depends on values: the "
+                                                       "runtime computes it on the host, from a copy of its operands"};
     for (Type t : op->getOperandTypes())
       if (isa<ComplexType>(getElementTypeOrSelf(t)))
         return {SupportLevel::Host, "complex numbers"};
