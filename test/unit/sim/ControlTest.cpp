@@ -132,6 +132,45 @@ TEST(Control, Calls) {
               [](uint32_t i) { return (i < 4 ? 24 : 3) + 32; });
 }
 
+TEST(Control, FramesAreUsedAgain) {
+  // The second call's frame lies where registers of the first one were uninitialised.
+  const char *functions =
+      ".func (.param .b32 res) big(.param .b32 x) { .reg .b32 %r<9>, %u; .reg .b16 %h<9>; ld.param.b32 %r1, [x];\n"
+      "add.u32 %r2, %r1, %u; mov.b16 %h1, 1; add.u16 %h2, %h1, %h3; add.u32 %r3, %r1, 1; st.param.b32 [res], %r3; ret; "
+      "}\n"
+      ".func (.param .b32 res) inner(.param .b32 x) { .reg .b32 %r<9>; .reg .pred %p; ld.param.b32 %r1, [x];\n"
+      "setp.eq.u32 %p, %r1, 3; @%p bra Z; Z: add.u32 %r2, %r1, 1; st.param.b32 [res], %r2; ret; }\n"
+      ".func (.param .b32 res) outer(.param .b32 x) { .reg .b32 %r<9>; { .param .b32 a; .param .b32 b; ld.param.b32 "
+      "%r1, [x];\n"
+      "st.param.b32 [a], %r1; call (b), inner, (a); ld.param.b32 %r2, [b]; } st.param.b32 [res], %r2; ret; }\n";
+  expectLanes(
+      results("{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r31; call (b), big, (a); ld.param.b32 %r1, [b]; }\n"
+              "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r1; call (b), outer, (a); ld.param.b32 %r0, [b]; }",
+              32, 0, functions),
+      [](uint32_t i) { return i + 2; });
+}
+
+TEST(Control, DivergedLanesInDifferentFunctions) {
+  // The functions keep registers of different widths alive while the other branch's lanes run.
+  const char *functions = ".func (.param .b64 res) wide(.param .b64 x) { .reg .b64 %d<9>; ld.param.b64 %d1, [x]; "
+                          "mov.b64 %d2, 0; mov.b64 %d3, 1;\n"
+                          "nanosleep.u32 1; add.u64 %d4, %d1, %d3; nanosleep.u32 1; add.u64 %d4, %d4, %d2; "
+                          "nanosleep.u32 1; st.param.b64 [res], %d4; ret; }\n"
+                          ".func (.param .b32 res) narrow(.param .b32 x) { .reg .b32 %r<9>; ld.param.b32 %r1, [x]; "
+                          "mov.b32 %r2, 7; mov.b32 %r3, 9;\n"
+                          "nanosleep.u32 1; add.u32 %r4, %r1, %r2; nanosleep.u32 1; add.u32 %r4, %r4, %r3; "
+                          "nanosleep.u32 1; st.param.b32 [res], %r4; ret; }\n";
+  for (uint64_t seed : {0, 1, 2, 3, 4, 5})
+    expectLanes(
+        results(
+            "and.b32 %r1, %r31, 1; setp.eq.u32 %p0, %r1, 0; cvt.u64.u32 %o3, %r31; @%p0 bra W;\n"
+            "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r31; call (b), narrow, (a); ld.param.b32 %r0, [b]; }\n"
+            "bra Z; W: { .param .b64 a; .param .b64 b; st.param.b64 [a], %o3; call (b), wide, (a);\n"
+            "ld.param.b64 %o4, [b]; cvt.u32.u64 %r0, %o4; }\nZ:",
+            32, seed, functions),
+        [](uint32_t i) { return i & 1 ? i + 16 : i + 1; });
+}
+
 TEST(Control, Shuffles) {
   expectLanes(results("shfl.sync.bfly.b32 %r0, %r31, 5, 31, -1;"), [](uint32_t i) { return i ^ 5; });
   expectLanes(results("shfl.sync.up.b32 %r0|%p0, %r31, 3, 0, -1; @!%p0 mov.u32 %r0, 77;"),

@@ -2,6 +2,7 @@
 #include "Block.h"
 #include "DecodeState.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace adze::sim {
@@ -164,6 +165,20 @@ void copyParameters(Warp &warp, const std::vector<CallExtra::Copy> &copies, Mask
   }
 }
 
+/// Behind all frames in use: diverged lanes may be in different functions, whose registers lie differently.
+void nextFrame(const Warp &warp, uint32_t &frame, uint32_t &poisonFrame) {
+  frame = poisonFrame = 0;
+  auto behind = [&](const Split &split) {
+    frame = std::max(frame, split.frame + split.code->frameBytes);
+    poisonFrame = std::max(poisonFrame, split.poisonFrame + split.code->poisonCount);
+  };
+  for (const Split &split : warp.splits)
+    behind(split);
+  for (const Join &join : warp.joins)
+    if (!join.free && join.arrived)
+      behind(join.resume);
+}
+
 } // namespace
 
 void Warp::call(const Instr *instr, const CallExtra &call, Mask lanes) {
@@ -184,8 +199,10 @@ void Warp::call(const Instr *instr, const CallExtra &call, Mask lanes) {
   record.localFrame = split.localFrame;
   record.join = newJoin(*this, instr + 1, split.depth, split.mask, split.join);
   split.join = record.join;
-  split.frame += record.code->frameBytes;
-  split.poisonFrame += record.code->poisonCount;
+  uint32_t frame = 0, poisonFrame = 0;
+  nextFrame(*this, frame, poisonFrame);
+  split.frame = frame;
+  split.poisonFrame = poisonFrame;
   split.localFrame += record.code->localBytes;
   split.code = call.callee;
   split.depth += 1;
@@ -195,6 +212,7 @@ void Warp::call(const Instr *instr, const CallExtra &call, Mask lanes) {
     registerFile.resize(split.frame + call.callee->frameBytes);
   if (poisonFile.size() < split.poisonFrame + call.callee->poisonCount)
     poisonFile.resize(split.poisonFrame + call.callee->poisonCount);
+  std::fill_n(&poisonFile[split.poisonFrame], poisonStride, 0); // constants; another frame may have lain here
   for (uint32_t i = poisonStride; i < call.callee->poisonCount; i += poisonStride) {
     Mask *masks = &poisonFile[split.poisonFrame + i];
     masks[0] |= lanes;
@@ -248,7 +266,7 @@ Mask gather(Warp &warp, const Instr &instr, Mask active, Slot members, const cha
   // Others must come: do they wait here already?
   Mask here = active;
   for (size_t i = 0; i != warp.splits.size(); ++i)
-    if (i != warp.active && warp.splits[i].pc == &instr && warp.splits[i].depth == warp.current().depth)
+    if (i != warp.active && warp.splits[i].pc == &instr && warp.splits[i].frame == warp.current().frame)
       here |= warp.splits[i].gathering;
   for (Mask rest = here & ~active; rest; rest &= rest - 1)
     named |= masks[firstLane(rest)] & warp.live;
@@ -258,7 +276,7 @@ Mask gather(Warp &warp, const Instr &instr, Mask active, Slot members, const cha
   }
   for (size_t i = 0; i != warp.splits.size(); ++i) {
     Split &split = warp.splits[i];
-    if (i == warp.active || split.pc != &instr || split.depth != warp.current().depth || !split.gathering)
+    if (i == warp.active || split.pc != &instr || split.frame != warp.current().frame || !split.gathering)
       continue;
     split.pc += 1;
     split.gathering = 0;
