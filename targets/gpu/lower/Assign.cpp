@@ -340,6 +340,8 @@ void Assigner::noteOp(Operation *op) {
     reduces(reduce.getSource(), reduce.getDim(), {reduce.getTile()});
   } else if (auto arg = dyn_cast<ArgReduceOp>(op)) {
     reduces(arg.getSource(), arg.getDim(), {arg.getValue(), arg.getIndex()});
+  } else if (auto top = dyn_cast<TopKOp>(op)) {
+    reduces(top.getKeys(), top.getDim(), {});
   } else if (auto grow = dyn_cast<BroadcastOp>(op)) {
     link(grow.getTile(), grow.getSource(),
          [dims = broadcastDims(grow)](const Layout &l) { return std::optional(slice(l, dims)); });

@@ -112,14 +112,9 @@ bool needsZeros(Value v, const SharedTile &rows) {
 }
 
 SharedTile placeOperand(Lowering &l, Value v, SharedTile rows, bool isUnsigned) {
-  auto place = l.shared.allocateWithin(rows.bytes, 128, l.hw.limits.sharedBytes);
-  if (!place) {
-    (void)l.unsupported(v.getDefiningOp() ? v.getDefiningOp() : l.kernel,
-                        "an operand of a dot needs " + Twine(rows.bytes) + " bytes of shared memory, of which " +
-                            Twine(l.hw.limits.sharedBytes - l.shared.inUse()) + " are free");
+  rows.offset = l.allocateBytes(v.getDefiningOp() ? v.getDefiningOp() : l.kernel.getOperation(), rows.bytes, 128);
+  if (l.gaveUp())
     return rows;
-  }
-  rows.offset = *place;
   if (needsZeros(v, rows)) {
     zeroShared(l, rows.offset, rows.bytes);
     l.barrier();

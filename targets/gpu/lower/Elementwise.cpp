@@ -229,9 +229,7 @@ LogicalResult Lowering::lowerTileOp(Operation *op) {
       .Case<SortOp>([&](SortOp o) {
         return lowerSort(o, o.getKeys(), o.getValues(), o.getDim(), o.getDescending(), o.getIsUnsigned());
       })
-      .Case<TopKOp>([&](TopKOp o) {
-        return lowerSort(o, o.getKeys(), o.getValues(), o.getDim(), o.getLargest(), o.getIsUnsigned());
-      })
+      .Case<TopKOp>([&](auto o) { return lowerTopK(o); })
       .Case<ReshapeOp>([&](auto o) { return lowerReshape(o); })
       .Case<SliceOp>([&](auto o) { return lowerSlice(o); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })

@@ -47,8 +47,8 @@ unsigned blockWarps(int64_t elements, const Limits &limits);
 FailureOr<LoweredKernel> lowerKernel(tile::KernelOp kernel, ModuleOp dest, Hardware &hardware,
                                      const LowerOptions &options = {});
 
-/// Leaves the layout of every tile as attribute "gpu.layout" on the op that computes it, the form of a dot as "gpu.dot",
-/// and the warps of a block as "gpu.warps" on the kernel (for tests and dumps).
+/// Leaves the layout of every tile as attribute "gpu.layout" on the op that computes it, the form of a dot as
+/// "gpu.dot", and the warps of a block as "gpu.warps" on the kernel (for tests and dumps).
 LogicalResult annotateLayouts(tile::KernelOp kernel, Hardware &hardware, const LowerOptions &options = {});
 
 /// A tile in registers: one value (of the element's register type, targets/scalar) for each register of the layout.
@@ -122,6 +122,7 @@ public:
   LogicalResult lowerBlock(Block &block);
   LogicalResult lowerOp(Operation *op);
   LogicalResult unsupported(Operation *op, const Twine &why);
+  bool gaveUp() const { return failedOnce; } // an error was reported
 
   /// The tile `v` under `layout`: its registers if it is there, else converted, or computed if it is one of anywhere.
   TileValue tileAs(Value v, const Layout &layout);
@@ -246,11 +247,14 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
                                                     ArrayRef<Type> elements,
                                                     SmallVector<SmallVector<Value, 0>, 2> parts, Combine combine);
   Value shuffleXor(Value v, unsigned mask); // any register type
+  /// A register of any type in pieces of 32 bits through `shuffle`.
+  Value exchange(Value v, llvm::function_ref<Value(Value)> shuffle);
   LogicalResult lowerReduce(tile::ReduceOp op);
   LogicalResult lowerArgReduce(tile::ArgReduceOp op);
 
   // Order.cpp
   LogicalResult lowerScan(tile::ScanOp op);
+  LogicalResult lowerTopK(tile::TopKOp op);
   LogicalResult lowerSort(Operation *op, Value keys, Value values, unsigned dim, bool descending, bool isUnsigned);
 
   // Move.cpp: through shared memory
@@ -283,7 +287,8 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
   DenseMap<Operation *, Value> tables;                      // constants in device memory
   std::map<std::string, SmallVector<Value, 5>> coordinates; // thread parts by layout and group
   std::map<int64_t, Value> constants, constants32;
-  llvm::DenseSet<Value> mixedRefs, dirtyRefs; // inout refs that are read and written; accessed since the last barrier
+  llvm::DenseSet<Value> mixedRefs, dirtyRefs; // refs that are read and written; accessed since the last barrier
+  llvm::DenseMap<Value, Value> inPlace;       // an out ref -> the in ref whose memory it may have
   Block *entry = nullptr;
   Value sharedBase;
   Type i1, i8, i16, i32, i64, f32, f64, index;

@@ -1,68 +1,145 @@
-// scan, sort, topk: through shared memory.
+// scan, sort, topk.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "targets/gpu/lower/Lowering.h"
 
 namespace adze::gpu {
 using namespace adze::tile;
 
+namespace {
+/// Up to so many of a row are picked one by one; more are sorted.
+constexpr int64_t kFewest = 32;
+} // namespace
+
 //===-- scan ------------------------------------------------------------------------------------------------------===//
 
-/// Log steps: after step s every element has combined the 2^s elements up to itself.
+namespace {
+/// Each thread holds a run along `dim`; lanes, then warps continue it.
+Layout scanLayout(ArrayRef<int64_t> shape, Threads threads, unsigned dim) {
+  int64_t n = shape[dim], rows = 1;
+  SmallVector<unsigned> order{dim}, warpOrder;
+  for (unsigned d = shape.size(); d-- > 0;)
+    if (d != dim) {
+      order.push_back(d);
+      warpOrder.push_back(d);
+      rows *= shape[d];
+    }
+  warpOrder.push_back(dim);
+  unsigned lanes = std::min(threads.lanes, llvm::Log2_64_Ceil(n));
+  unsigned forRows = llvm::Log2_64_Ceil(std::max<int64_t>(1, rows >> (threads.lanes - lanes)));
+  unsigned warps = threads.warps - std::min(threads.warps, forRows);
+  int64_t span = int64_t(1) << (lanes + warps);
+  return rowBlocked(shape, threads, order, (n + span - 1) / span, warpOrder);
+}
+} // namespace
+
+/// Runs within threads, then their totals across lanes by log steps, then across warps through shared memory.
 LogicalResult Lowering::lowerScan(ScanOp op) {
-  TileValue now = tileOf(op.getSource());
-  Layout layout = now.layout;
-  Type element = now.element;
-  unsigned dim = op.getDim(), regs = layout.registers();
-  int64_t n = layout.shape[dim];
+  unsigned dim = op.getDim();
   bool u = op.getIsUnsigned(), reverse = op.getReverse();
-  // The element `by` places before; `exists` where there is one.
-  auto shifted = [&](int64_t by, SmallVectorImpl<Value> &values, SmallVectorImpl<Value> &exists) {
-    SharedTile t = stage(op, now, /*padded=*/false);
-    if (failedOnce)
-      return;
-    barrier();
-    Type stored = math->storageType(element);
-    for (unsigned r = 0; r < regs; ++r) {
-      SmallVector<Value> at;
-      Value ok;
-      for (unsigned d = 0; d < layout.rank(); ++d) {
-        Value c = coordinate(layout, r, d);
-        if (layout.mayBeDead(r, d))
-          c = arith::MinUIOp::create(b, c, c32(layout.shape[d] - 1));
-        if (d == dim) {
-          Value from = add(c, c32(reverse ? by : -by));
-          ok = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, from, c32(n));
-          c = arith::SelectOp::create(b, ok, from, c);
-        }
-        at.push_back(c);
-      }
-      Value p = address(t, at);
-      Value v = LLVM::LoadOp::create(b, stored, p, std::max(1u, scalar::bitWidth(stored) / 8));
-      values.push_back(math->fromStorage(v, element));
-      exists.push_back(ok);
-    }
-    release(t);
+  Layout layout = scanLayout(tileType(op.getTile()).getShape(), threads(), dim);
+  TileValue now = tileAs(op.getSource(), layout);
+  Type element = now.element;
+  using P = arith::CmpIPredicate;
+  auto cmp = [&](P p, Value x, Value y) -> Value { return arith::CmpIOp::create(b, p, x, y); };
+  auto pick = [&](Value ok, Value x, Value y) -> Value { return arith::SelectOp::create(b, ok, x, y); };
+  auto join = [&](Value x, Value y) { return math->combine(op.getKind(), u, element, x, y); };
+  Value neutral = math->identityOf(op.getKind(), u, element);
+  SmallVector<unsigned> row; // of a register
+  Layout narrow = slice(layout, {dim}, &row);
+  // The runs: registers of a row in the order of the scan.
+  SmallVector<SmallVector<unsigned>, 0> runs(narrow.registers());
+  for (unsigned r = 0; r < layout.registers(); ++r) {
+    if (layout.isDead(r))
+      now.regs[r] = neutral;
+    else if (layout.mayBeDead(r, dim))
+      now.regs[r] = pick(cmp(P::ult, coordinate(layout, r, dim), c32(layout.shape[dim])), now.regs[r], neutral);
+    runs[row[r]].push_back(r);
+  }
+  for (auto &run : runs) {
+    if (reverse)
+      std::reverse(run.begin(), run.end());
+    for (unsigned i = 1; i < run.size(); ++i)
+      now.regs[run[i]] = join(now.regs[run[i - 1]], now.regs[run[i]]);
+  }
+  // Lanes along the dim are the lowest bits.
+  unsigned bits = llvm::count_if(layout.lanes, [&](const Bit &bit) { return bit.dim == static_cast<int>(dim); });
+  Value mask = c32((1 << bits) - 1);
+  Value place = arith::AndIOp::create(b, group.lane, mask); // in the order of the scan
+  if (reverse)
+    place = sub(mask, place);
+  auto from = [&](Value v, int64_t by) { // the lane that is `by` places before
+    Value lane = add(group.lane, c32(reverse ? by : -by));
+    return exchange(v, [&](Value x) { return hw.shuffleFrom(b, x, lane); });
   };
-  for (int64_t by = 1; by < n && !failedOnce; by *= 2) {
-    SmallVector<Value> before, exists;
-    shifted(by, before, exists);
-    for (unsigned r = 0; r < regs && !failedOnce; ++r) {
-      Value sum = math->combine(op.getKind(), u, element, before[r], now.regs[r]);
-      now.regs[r] = arith::SelectOp::create(b, exists[r], sum, now.regs[r]);
+  SmallVector<Value, 0> prefix, totals;
+  for (auto &run : runs) {
+    Value t = now.regs[run.back()];
+    for (unsigned s = 0; s < bits; ++s) {
+      Value other = from(t, int64_t(1) << s);
+      t = pick(cmp(P::uge, place, c32(int64_t(1) << s)), join(other, t), t);
+    }
+    Value before = bits ? pick(cmp(P::ne, place, c32(0)), from(t, 1), neutral) : neutral;
+    prefix.push_back(before);
+    Value last = reverse ? Value(arith::AndIOp::create(b, group.lane, c32(~((int64_t(1) << bits) - 1))))
+                         : Value(arith::OrIOp::create(b, group.lane, mask));
+    totals.push_back(bits ? exchange(t, [&](Value x) { return hw.shuffleFrom(b, x, last); }) : t);
+  }
+  SmallVector<unsigned> warpBits;
+  for (auto [i, bit] : llvm::enumerate(layout.warps))
+    if (bit.dim == static_cast<int>(dim))
+      warpBits.push_back(i);
+  if (!warpBits.empty()) { // totals of the warps: [rows][warps]
+    unsigned count = 1u << warpBits.size();
+    Layout own = narrow, all;
+    own.shape.push_back(count);
+    own.offsets.clear();
+    for (auto [i, bit] : llvm::enumerate(warpBits))
+      own.warps[bit] = {static_cast<int>(narrow.rank()), int64_t(1) << i};
+    all = own;
+    for (unsigned bit : warpBits)
+      all.warps[bit] = Bit();
+    for (unsigned r = 0; r < narrow.registers(); ++r) {
+      ArrayRef<int32_t> at = narrow.at(r);
+      own.offsets.append(at.begin(), at.end());
+      own.offsets.push_back(0);
+      for (unsigned w = 0; w < count; ++w) {
+        all.offsets.append(at.begin(), at.end());
+        all.offsets.push_back(w);
+      }
+    }
+    SharedTile t = stage(op, {own, element, totals}, /*padded=*/false);
+    if (failedOnce)
+      return failure();
+    barrier();
+    TileValue read = fromShared(t, all);
+    release(t);
+    Value mine = coordinate(own, 0, narrow.rank());
+    for (unsigned r = 0; r < narrow.registers(); ++r) {
+      Value sum = neutral;
+      for (unsigned i = 0; i < count; ++i) {
+        unsigned w = reverse ? count - 1 - i : i;
+        Value earlier = cmp(reverse ? P::sgt : P::slt, c32(w), mine);
+        sum = pick(earlier, join(sum, read.regs[r * count + w]), sum);
+      }
+      prefix[r] = join(sum, prefix[r]);
     }
   }
-  if (op.getExclusive() && !failedOnce) {
-    Value start = math->identityOf(op.getKind(), u, element);
-    if (isa<FloatType>(element) && op.getKind() == TileReduceKind::add)
-      start = this->element({}, element);
-    SmallVector<Value> before, exists;
-    shifted(1, before, exists);
-    for (unsigned r = 0; r < regs && !failedOnce; ++r)
-      now.regs[r] = arith::SelectOp::create(b, exists[r], before[r], start);
-  }
-  if (failedOnce)
-    return failure();
-  setResult(op.getTile(), now);
+  Value start = neutral;
+  if (isa<FloatType>(element) && op.getKind() == TileReduceKind::add)
+    start = this->element({}, element);
+  TileValue out = now;
+  for (unsigned k = 0; k < runs.size(); ++k)
+    for (unsigned i = 0; i < runs[k].size(); ++i) {
+      unsigned r = runs[k][i];
+      if (!op.getExclusive()) {
+        out.regs[r] = join(prefix[k], now.regs[r]);
+        continue;
+      }
+      Value before = i ? join(prefix[k], now.regs[runs[k][i - 1]]) : prefix[k];
+      Value isFirst = cmp(P::eq, coordinate(layout, r, dim), c32(reverse ? layout.shape[dim] - 1 : 0));
+      out.regs[r] = pick(isFirst, start, before);
+    }
+  setResult(op.getTile(), out);
   return success(!failedOnce);
 }
 
@@ -193,6 +270,106 @@ LogicalResult Lowering::lowerSort(Operation *op, Value keys, Value values, unsig
   release(keyRows);
   release(positions);
   release(valueRows);
+  return success(!failedOnce);
+}
+
+//===-- the few best ----------------------------------------------------------------------------------------------===//
+
+/// The k first of every row, one after the other: each is the first of those that come after the one before.
+LogicalResult Lowering::lowerTopK(TopKOp op) {
+  unsigned dim = op.getDim();
+  int64_t count = tileType(op.getTopKeys()).getDimSize(dim);
+  if (count > kFewest)
+    return lowerSort(op, op.getKeys(), op.getValues(), dim, op.getLargest(), op.getIsUnsigned());
+  TileValue keys = tileOf(op.getKeys()), values = tileOf(op.getValues());
+  const Layout layout = keys.layout;
+  Type element = keys.element;
+  bool u = op.getIsUnsigned();
+  using P = arith::CmpIPredicate;
+  auto cmp = [&](P p, Value x, Value y) -> Value { return arith::CmpIOp::create(b, p, x, y); };
+  Value none = c32(INT32_MAX), no = arith::ConstantIntOp::create(b, i1, 0);
+  // (key, position) x comes before y; both exist.
+  auto before = [&](ArrayRef<Value> x, ArrayRef<Value> y) -> Value {
+    Value first = op.getLargest() ? y[0] : x[0], second = op.getLargest() ? x[0] : y[0];
+    Value less = math->lessThan(first, second, element, u), more = math->lessThan(second, first, element, u);
+    return arith::OrIOp::create(b, less, arith::SelectOp::create(b, more, no, cmp(P::ult, x[1], y[1])));
+  };
+  SharedTile keyTile = stage(op, keys, /*padded=*/false), valueTile = stage(op, values, /*padded=*/false);
+  SmallVector<int64_t> picksShape(layout.shape.begin(), layout.shape.end());
+  picksShape[dim] = count;
+  SharedTile picks = allocateShared(op, picksShape, i32);
+  if (failedOnce)
+    return failure();
+  SmallVector<unsigned> row; // of a register
+  Layout narrow = slice(layout, {dim}, &row);
+  unsigned rows = narrow.registers();
+  // What was picked last, by row: its key and position; -1 before the first.
+  SmallVector<Value> init(rows, this->element({}, element));
+  init.append(rows, c32(-1));
+  auto loop = scf::ForOp::create(b, c32(0), c32(count), c32(1), init, [](OpBuilder &, Location, Value, ValueRange) {});
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(loop.getBody());
+    Scope scope(*this);
+    SmallVector<SmallVector<Value, 0>, 2> parts(2);
+    for (unsigned r = 0; r < layout.registers(); ++r) {
+      Value at = coordinate(layout, r, dim), key = keys.regs[r];
+      Value lastKey = loop.getRegionIterArg(row[r]), lastAt = loop.getRegionIterArg(rows + row[r]);
+      Value open = arith::OrIOp::create(b, before({lastKey, lastAt}, {key, at}), cmp(P::slt, lastAt, c32(0)));
+      if (layout.isDead(r))
+        open = no;
+      else if (layout.mayBeDead(r, dim))
+        open = both(open, cmp(P::ult, at, c32(layout.shape[dim])));
+      parts[0].push_back(key);
+      parts[1].push_back(arith::SelectOp::create(b, open, at, none));
+    }
+    auto first = [&](ArrayRef<Value> x, ArrayRef<Value> y) {
+      Value hasX = cmp(P::ne, x[1], none), hasY = cmp(P::ne, y[1], none);
+      Value take = both(hasX, arith::SelectOp::create(b, hasY, before(x, y), hasX));
+      return SmallVector<Value, 2>{arith::SelectOp::create(b, take, x[0], y[0]),
+                                   arith::SelectOp::create(b, take, x[1], y[1])};
+    };
+    auto best = reduceParts(op, layout, dim, {element, i32}, std::move(parts), first);
+    if (failedOnce)
+      return failure();
+    SharedTile place = picks;
+    when(firstReplica(narrow), [&] {
+      for (unsigned r = 0; r < rows; ++r)
+        when(alive(narrow, r), [&] {
+          SmallVector<Value> at;
+          for (unsigned d = 0; d < narrow.rank(); ++d)
+            at.push_back(d == dim ? loop.getInductionVar() : coordinate(narrow, r, d));
+          LLVM::StoreOp::create(b, best[1][r], address(place, at), 4);
+        });
+    });
+    SmallVector<Value> next(best[0].begin(), best[0].end());
+    next.append(best[1].begin(), best[1].end());
+    scope.close();
+    scf::YieldOp::create(b, next);
+  }
+  barrier();
+  for (unsigned result : {0u, 1u}) {
+    Value to = op->getResult(result);
+    Layout there = layoutOf(to);
+    Type type = tileType(to).getElementType(), stored = math->storageType(type);
+    TileValue at = fromShared(picks, there), out{there, type, {}};
+    for (unsigned r = 0; r < there.registers(); ++r) {
+      SmallVector<Value> from;
+      for (unsigned d = 0; d < there.rank(); ++d) {
+        Value c = d == dim ? at.regs[r] : coordinate(there, r, d);
+        if (d != dim && there.mayBeDead(r, d))
+          c = arith::MinUIOp::create(b, c, c32(there.shape[d] - 1));
+        from.push_back(c);
+      }
+      Value x = LLVM::LoadOp::create(b, stored, address(result ? valueTile : keyTile, from),
+                                     std::max(1u, scalar::bitWidth(stored) / 8));
+      out.regs.push_back(math->fromStorage(x, type));
+    }
+    tiles[to] = out;
+  }
+  release(keyTile);
+  release(valueTile);
+  release(picks);
   return success(!failedOnce);
 }
 

@@ -6,30 +6,34 @@
 namespace adze::gpu {
 using namespace adze::tile;
 
-/// A register of any type from the lane whose number differs in the bits of `mask`.
-Value Lowering::shuffleXor(Value v, unsigned mask) {
+Value Lowering::exchange(Value v, llvm::function_ref<Value(Value)> shuffle) {
   Type type = v.getType();
   if (type == i32 || type == f32)
-    return hw.shuffleXor(b, v, mask);
+    return shuffle(v);
   if (type.isIndex()) {
-    Value x = shuffleXor(arith::IndexCastOp::create(b, i64, v), mask);
+    Value x = exchange(arith::IndexCastOp::create(b, i64, v), shuffle);
     return arith::IndexCastOp::create(b, index, x);
   }
   unsigned bits = type.getIntOrFloatBitWidth();
   Type integer = b.getIntegerType(bits);
   Value x = type == integer ? v : Value(arith::BitcastOp::create(b, integer, v));
   if (bits < 32) {
-    x = shuffleXor(arith::ExtUIOp::create(b, i32, x), mask);
+    x = shuffle(arith::ExtUIOp::create(b, i32, x));
     x = arith::TruncIOp::create(b, integer, x);
   } else {
-    Value low = shuffleXor(arith::TruncIOp::create(b, i32, x), mask);
+    Value low = shuffle(arith::TruncIOp::create(b, i32, x));
     Value k = arith::ConstantIntOp::create(b, i64, 32);
-    Value high = shuffleXor(arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, x, k)), mask);
+    Value high = shuffle(arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, x, k)));
     low = arith::ExtUIOp::create(b, i64, low);
     high = arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i64, high), k);
     x = arith::OrIOp::create(b, low, high);
   }
   return type == integer ? x : Value(arith::BitcastOp::create(b, type, x));
+}
+
+/// From the lane whose number differs in the bits of `mask`.
+Value Lowering::shuffleXor(Value v, unsigned mask) {
+  return exchange(v, [&](Value x) { return hw.shuffleXor(b, x, mask); });
 }
 
 /// The bits of a thread's number along `dim`.
