@@ -195,6 +195,8 @@ BuildResult AttentionBuilder::build() {
   text = std::make_unique<KernelText>(r.region->getParentOfType<ModuleOp>(), r.region.getLoc(), "attention", "flash",
                                       r.symbols);
   KernelText &k = *text;
+  // A row's largest weight is 1, so weights below 2^-126 do not count in sums of products of narrow floats.
+  k.flush = elementOf(op.getV()).getIntOrFloatBitWidth() < 32;
   args.declare(k);
   grid = std::make_unique<GridMap>(k, ArrayRef<Group>{{0, 0, batch}, {1, 1, heads}, {2, 2, queries}},
                                    ArrayRef<int64_t>{0, 0, BM});

@@ -351,7 +351,7 @@ tile::KernelOp KernelText::finalize(const Plan &plan, Type accumulator) {
   if (!facts.empty())
     op.setFactsAttr(b.getDictionaryAttr(facts));
   if (accumulator)
-    op.setNumericsAttr(tile::NumericsAttr::get(context, accumulator, "tree", false));
+    op.setNumericsAttr(tile::NumericsAttr::get(context, accumulator, "tree", flush));
   if (auto schedule = dyn_cast_or_null<tile::ScheduleAttr>(plan.schedule))
     op.setScheduleAttr(schedule);
   SmallVector<NamedAttribute> record;

@@ -33,6 +33,8 @@ public:
   mlir::OpBuilder b;
   mlir::Location loc;
   mlir::MLIRContext *context;
+  /// Subnormal numbers may be flushed (docs/numeric-contract.md).
+  bool flush = false;
 
   //===-- before the first region
   unsigned addRef(mlir::Type graphElement, tile::Effect effect);

@@ -361,7 +361,10 @@ std::string adze::numericContractPage() {
         "rounding\n"
         "to a narrower type, the result is nearer to y*, and the same limits hold. Integer, bool and string results "
         "are\n"
-        "exact in every class.\n\n"
+        "exact in every class. One exception: attention on narrower floats may count softmax weights below 2^-126 as "
+        "0, "
+        "and may\n"
+        "round the weights to the type of its operands, beside whose largest of 1 neither shows.\n\n"
         "| class | dtype | rtol | atol | rms |\n|---|---|---|---|---|\n";
   const DType types[] = {DType::F64, DType::F32, DType::F16, DType::BF16, DType::F8E4M3FN, DType::F8E5M2};
   for (size_t row = 0; row < kNumContractClasses; ++row)

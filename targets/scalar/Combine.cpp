@@ -116,6 +116,9 @@ Value Arithmetic::combine(TileReduceKind kind, bool isUnsigned, Type element, Va
     Value r = combine(kind, isUnsigned, f32, widen(a, element), widen(c, element));
     return narrow(r, element);
   }
+  if (hooks)
+    if (Value r = hooks->combine(b, kind, isUnsigned, element, a, c))
+      return r;
   switch (kind) {
   case TileReduceKind::add:
     return isFloat ? Value(arith::AddFOp::create(b, a, c)) : Value(arith::AddIOp::create(b, a, c));

@@ -52,6 +52,11 @@ struct Hooks {
   /// f32 -> register of narrow float type `to`, to nearest even. Overflow: the largest finite value if `sat` or where
   /// the type has neither infinity nor NaN, else infinity or NaN. NaN stays NaN.
   virtual Value narrow(ImplicitLocOpBuilder &b, Value f32, Type to, bool sat) const { return {}; }
+  /// One step of a reduction on registers of f32, f64 or integers: Arithmetic::combine.
+  virtual Value combine(ImplicitLocOpBuilder &b, tile::TileReduceKind kind, bool isUnsigned, Type element, Value x,
+                        Value y) const {
+    return {};
+  }
   /// An op of arith (add, mul, fma, max ...) done in narrow float type `element` itself, where that gives the same bits
   /// as widening, computing in f32 and rounding (add, sub, mul, div and sqrt of f16 and bf16 do).
   virtual Value native(ImplicitLocOpBuilder &b, Operation *op, Type element, ValueRange regs) const { return {}; }

@@ -29,11 +29,29 @@ static Value reciprocalRoot(ImplicitLocOpBuilder &b, Value x) {
 Value CudaArithmetic::function(ImplicitLocOpBuilder &b, Operation *op, Type compute, ValueRange operands) const {
   if (!compute.isF32() || isa<VectorType>(operands[0].getType()))
     return {};
-  if (isa<math::Exp2Op>(op)) // 2 ulp; subnormal arguments and results are kept
-    return inlinePtx(b, compute, "ex2.approx.f32 $0, $1;", "=f,f", operands[0]);
+  if (isa<math::Exp2Op>(op)) { // 2 ulp; keeping subnormal arguments and results takes three more instructions
+    auto kernel = op->getParentOfType<tile::KernelOp>();
+    bool flush = kernel && kernel.getNumerics() && kernel.getNumerics()->getFlush();
+    return inlinePtx(b, compute, flush ? "ex2.approx.ftz.f32 $0, $1;" : "ex2.approx.f32 $0, $1;", "=f,f", operands[0]);
+  }
   if (isa<math::RsqrtOp>(op))
     return reciprocalRoot(b, operands[0]);
   return {};
+}
+
+/// max and min drop one NaN, .NaN propagates it; -0 is less than +0. PTX ISA "max".
+Value CudaArithmetic::combine(ImplicitLocOpBuilder &b, tile::TileReduceKind kind, bool, Type element, Value x,
+                              Value y) const {
+  if (!element.isF32() || isa<VectorType>(x.getType()))
+    return {};
+  switch (kind) {
+  case tile::TileReduceKind::maxnum:
+    return inlinePtx(b, element, "max.f32 $0, $1, $2;", "=f,f,f", {x, y});
+  case tile::TileReduceKind::minnum:
+    return inlinePtx(b, element, "min.f32 $0, $1, $2;", "=f,f,f", {x, y});
+  default:
+    return {};
+  }
 }
 
 /// "cvt.e4m3x2" and "cvt.e5m2x2": compute capability 8.9 on.
