@@ -15,6 +15,8 @@ public:
   Value function(ImplicitLocOpBuilder &b, Operation *op, Type compute, ValueRange operands) const override;
   Value widen(ImplicitLocOpBuilder &b, Value reg, Type from) const override;
   Value narrow(ImplicitLocOpBuilder &b, Value f32, Type to, bool sat) const override;
+  Value combine(ImplicitLocOpBuilder &b, tile::TileReduceKind kind, bool isUnsigned, Type element, Value x,
+                Value y) const override;
 
 private:
   unsigned sm; // compute capability, 80 ...
