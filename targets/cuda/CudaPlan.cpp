@@ -127,6 +127,32 @@ Block chooseBlock(int64_t m, int64_t n, int64_t batch, bool matrix, int64_t step
   return best;
 }
 
+MLIRContext *contextOf(const Problem &p) { return p.types.empty() ? nullptr : p.types.begin()->second.getContext(); }
+
+/// Weights whose rows could not be copied sixteen bytes at a time: 8-bit ones in runs of 32 along k, because matrix
+/// instructions want four neighbours in k; others in blocks of 16 columns.
+Attribute productPacking(MLIRContext *context, unsigned bits, int64_t n) {
+  AffineExpr k = getAffineDimExpr(0, context), column = getAffineDimExpr(1, context);
+  if (bits == 8)
+    return tile::PackAttr::get(context, AffineMap::get(2, 0, {k.floorDiv(32), column, k % 32}, context), {32, 1}, "");
+  if (n * bits % 128 == 0)
+    return {};
+  return tile::PackAttr::get(context, AffineMap::get(2, 0, {column.floorDiv(16), k, column % 16}, context), {1, 16},
+                             "");
+}
+
+/// Filters innermost, in blocks of 16: [group, taps.., filter / 16, channel, filter % 16].
+Attribute filterPacking(MLIRContext *context, unsigned spatial) {
+  SmallVector<AffineExpr> results;
+  for (unsigned d = 0; d <= spatial; ++d)
+    results.push_back(getAffineDimExpr(d, context));
+  AffineExpr c = getAffineDimExpr(spatial + 1, context), f = getAffineDimExpr(spatial + 2, context);
+  results.append({f.floorDiv(16), c, f % 16});
+  SmallVector<int64_t> blocks(spatial + 3, 1);
+  blocks.back() = 16;
+  return tile::PackAttr::get(context, AffineMap::get(spatial + 3, 0, results, context), blocks, "");
+}
+
 Plan planMatmul(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   Plan plan;
   plan.form = "plain";
@@ -142,6 +168,10 @@ Plan planMatmul(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   int64_t bk = clamp(pow2(k), matrix ? 256 / bits : 8, bytes * 8 / bits);
   plan.params = {{"BM", b.m},    {"BN", b.n}, {"BK", bk}, {"split", 1}, {"warps", b.warps}, {"stages", matrix ? 4 : 3},
                  {"granule", 16}};
+  MLIRContext *context = contextOf(p);
+  if (p.flag("pack_b") && context && (bits > 8 || matrix))
+    if (Attribute packing = productPacking(context, bits, n))
+      plan.packing["b"] = packing;
   return plan;
 }
 
@@ -157,6 +187,9 @@ Plan planConv(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   b.n = std::min<int64_t>(b.n, 128); // pixels are gathered: a wide tile costs more than it saves
   int64_t bc = clamp(pow2(c), matrix ? 256 / bits : 8, 512 / bits);
   plan.params = {{"swap", 1}, {"BF", b.m}, {"BP", b.n}, {"BC", bc}, {"warps", b.warps}, {"stages", 3}, {"granule", 16}};
+  MLIRContext *context = contextOf(p);
+  if (p.flag("pack_w") && context && bits >= 16)
+    plan.packing["w"] = filterPacking(context, p.flag("spatial", 2));
   return plan;
 }
 

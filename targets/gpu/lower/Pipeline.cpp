@@ -203,6 +203,9 @@ bool LoopPipeline::placeRings() {
 bool LoopPipeline::analyse() {
   if (!l.group.wholeBlock)
     return false;
+  // A result may have an argument's memory: then an iteration's stores must not come after the next one's loads.
+  if (l.kernel->hasAttr("tile.in_place") && body.walk([](StoreOp) { return WalkResult::interrupt(); }).wasInterrupted())
+    return false;
   for (Operation &op : body)
     if (auto dot = dyn_cast<DotOp>(op); dot && dynamic_cast<TiledDot *>(l.assignment.dots[dot].get()))
       if (!addOperand(dot, true) || !addOperand(dot, false))
