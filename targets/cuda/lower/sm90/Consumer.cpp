@@ -317,7 +317,13 @@ LogicalResult StagedEmitter::emitProduct(scf::ForOp loop) {
   inits.append(tile.regs.begin(), tile.regs.end());
   size_t count = inits.size();
   auto releases = llvm::to_vector(loop.getBody()->getOps<tile::ReleaseOp>());
-  inits.append(releases.size(), c32(0));
+  // With a single slot the next step cannot arrive before this one is released.
+  bool later = llvm::all_of(releases, [&](tile::ReleaseOp r) {
+    auto wait = r.getSlot().getDefiningOp<tile::WaitOp>();
+    return wait && ringOf.lookup(wait.getChannel())->depth > 1;
+  });
+  if (later)
+    inits.append(releases.size(), c32(0));
   Value lo = map(loop.getLowerBound()), hi = map(loop.getUpperBound());
   auto made =
       scf::ForOp::create(b, lo, hi, map(loop.getStep()), inits, [](OpBuilder &, Location, Value, ValueRange) {});
@@ -340,19 +346,31 @@ LogicalResult StagedEmitter::emitProduct(scf::ForOp loop) {
         return failure();
       acc = issue(p, acc, true);
     }
-    ptx.wgmmaWait(1);
-    SmallVector<Value> yields(acc);
-    Value later = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, made.getInductionVar(), lo);
-    for (auto [i, r] : llvm::enumerate(releases))
+    if (later)
+      ptx.wgmmaWait(1);
+    else
+      acc = ptx.wgmmaWait(0, acc);
+    SmallVector<Value> yields(acc), indices;
+    for (tile::ReleaseOp r : releases) {
       used.push_back(slots.lookup(r.getSlot()).ring);
-    releaseAll(later, used, made.getRegionIterArgs().drop_front(count));
-    for (tile::ReleaseOp r : releases)
-      yields.push_back(slots.lookup(r.getSlot()).index);
+      indices.push_back(slots.lookup(r.getSlot()).index);
+    }
+    if (later) {
+      Value notFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, made.getInductionVar(), lo);
+      releaseAll(notFirst, used, made.getRegionIterArgs().drop_front(count));
+      llvm::append_range(yields, indices);
+    } else {
+      for (auto [ring, index] : llvm::zip_equal(used, indices))
+        release({ring, index});
+    }
     scf::YieldOp::create(b, yields);
   }
-  SmallVector<Value> acc = ptx.wgmmaWait(0, made.getResults().take_front(count));
-  Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, lo, hi);
-  releaseAll(any, used, made.getResults().drop_front(count));
+  SmallVector<Value> acc(made.getResults().take_front(count));
+  if (later) {
+    acc = ptx.wgmmaWait(0, acc);
+    Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, lo, hi);
+    releaseAll(any, used, made.getResults().drop_front(count));
+  }
   tile.regs.assign(acc.begin(), acc.end());
   bind(loop.getResult(0), tile);
   return success();

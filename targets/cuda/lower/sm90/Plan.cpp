@@ -65,7 +65,8 @@ int64_t leadFor(int64_t shared, int64_t bytes, int64_t other) {
 
 std::optional<Plan> planMatmul(const Problem &p, const TargetArch &arch) {
   Type a = typeOf(p, "a"), b = typeOf(p, "b"), y = typeOf(p, "y");
-  if (!isHalf(a) || a != b || !y || !mayBeAligned(p, p.flag("trans_a") ? "M" : "K", 8) ||
+  // A left operand that runs along its rows is not divided among consumers.
+  if (!isHalf(a) || a != b || !y || p.flag("trans_a") || !mayBeAligned(p, "K", 8) ||
       !mayBeAligned(p, p.flag("trans_b") ? "K" : "N", 8))
     return std::nullopt;
   int64_t m = std::max<int64_t>(1, p.extent("M")), n = std::max<int64_t>(1, p.extent("N")),
