@@ -56,6 +56,7 @@ FailureOr<OwningOpRef<ModuleOp>> lowerTiles(ModuleOp module, const TargetArch &a
   for (tile::KernelOp kernel : text->getOps<tile::KernelOp>()) {
     CudaHardware hardware(arch);
     gpu::accumulateInPlace(kernel);
+    gpu::splitLargeDots(kernel, hardware.limits);
     auto lowered = gpu::lowerKernel(kernel, *out, hardware);
     if (failed(lowered)) {
       failedAny = true; // go on: all kernels that cannot be lowered are reported in one run
