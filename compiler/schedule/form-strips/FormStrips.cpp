@@ -138,22 +138,24 @@ private:
 
   /// A broadcast belongs to its reader: handed on between strips it would be a whole tile.
   static void sinkBroadcasts(Block &block) {
-    for (Operation &op : llvm::make_early_inc_range(block)) {
-      if (!isa<BroadcastOp>(op) || unitOf(&op).empty())
-        continue;
-      for (OpOperand &use : llvm::make_early_inc_range(op.getUses())) {
+    SmallVector<Operation *> broadcasts; // copies stand before their reader already
+    for (Operation &op : block)
+      if (isa<BroadcastOp>(op) && !unitOf(&op).empty())
+        broadcasts.push_back(&op);
+    for (Operation *op : broadcasts) {
+      for (OpOperand &use : llvm::make_early_inc_range(op->getUses())) {
         Operation *user = block.findAncestorOpInBlock(*use.getOwner());
         if (unitOf(user).empty())
           continue;
         OpBuilder b(user);
-        Operation *copy = b.clone(op);
+        Operation *copy = b.clone(*op);
         setUnit(copy, unitOf(user));
         if (user->hasAttr(kStage))
           setStage(copy, stageOf(user));
         use.set(copy->getResult(0));
       }
-      if (op.use_empty())
-        op.erase();
+      if (op->use_empty())
+        op->erase();
     }
   }
 
