@@ -100,6 +100,27 @@ TEST(Float, Halves) {
   });
 }
 
+TEST(Float, BlackwellForms) {
+  checkRows(
+      {
+          {"fma.rn.f32x2 %d, %a, %b, %c;",
+           {64},
+           0x4000000040400000,
+           0x4040000040000000,
+           0x3f8000003f800000,
+           0,
+           0x40e0000040e00000},
+          {"add.rz.ftz.f32x2 %d, %a, %b;", {64}, 0x3f80000000000001, 0x3f80000000000001, 0, 0, 0x4000000000000000},
+          {"mul.f32x2 %d, %a, %b;", {64}, 0x4000000040400000, 0x4040000040000000, 0, 0, 0x40c0000040c00000},
+          {"min.f32 %d, %a, %b, %c;", {32}, two, minusOne, three, 0, minusOne},
+          {"max.NaN.f32 %d, %a, %b, %c;", {32}, two, nan32, three, 0, nan32},
+          {"max.f32 %d, %a, %b, %c;", {32}, two, nan32, three, 0, three},
+      },
+      100, "8.8");
+  checkRefused("add.f32x2 %d1, %d2, %d3;", "needs .target sm_100");
+  checkRefused("max.f32 %r1, %r2, %r3, %r4;", "needs .target sm_100");
+}
+
 TEST(Float, Approximations) {
   checkRows({
       {"ex2.approx.f32 %d, %a;", {32}, three, 0, 0, 0, 0x41000000},

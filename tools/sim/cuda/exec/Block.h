@@ -54,7 +54,6 @@ public:
 
   std::unique_ptr<BlockMemory> memory; ///< made by LaunchMemory::createBlock
   std::unique_ptr<BlockExtension> async, tensor;
-  unsigned registersPerThread = 0; ///< budget at entry, for setmaxnreg; 0 unknown
 };
 
 class Cluster {

@@ -160,6 +160,8 @@ Comparison takeComparison(Decoder &d, Instr &out, ElementType *result) {
     *result = d.requireType();
   c.type = d.requireType();
   c.floats = isFloat(c.type);
+  if (c.type.name == "f32x2")
+    d.fail("type .f32x2 is not supported");
   c.isSigned = isSigned(c.type);
   if (flush && (!c.floats || c.type.bits == 64))
     d.fail(".ftz is for .f32 and .f16 only");

@@ -34,14 +34,14 @@ DecodeFunction DecodeTable::find(const ptx::Statement &statement, unsigned &cove
 bool parseElementType(const std::string &text, ElementType &type) {
   using C = ElementType::Class;
   static const std::map<std::string, std::tuple<C, unsigned, bool>> types = {
-      {"pred", {C::Predicate, 1, false}}, {"b8", {C::Bits, 8, false}},       {"b16", {C::Bits, 16, false}},
-      {"b32", {C::Bits, 32, false}},      {"b64", {C::Bits, 64, false}},     {"b128", {C::Bits, 128, false}},
-      {"u8", {C::Unsigned, 8, false}},    {"u16", {C::Unsigned, 16, false}}, {"u32", {C::Unsigned, 32, false}},
-      {"u64", {C::Unsigned, 64, false}},  {"s8", {C::Signed, 8, false}},     {"s16", {C::Signed, 16, false}},
-      {"s32", {C::Signed, 32, false}},    {"s64", {C::Signed, 64, false}},   {"f16", {C::Float, 16, false}},
-      {"f16x2", {C::Float, 32, true}},    {"f32", {C::Float, 32, false}},    {"f64", {C::Float, 64, false}},
-      {"bf16", {C::BFloat, 16, false}},   {"bf16x2", {C::BFloat, 32, true}}, {"tf32", {C::TFloat, 32, false}},
-      {"u16x2", {C::Unsigned, 32, true}}, {"s16x2", {C::Signed, 32, true}}};
+      {"pred", {C::Predicate, 1, false}}, {"b8", {C::Bits, 8, false}},        {"b16", {C::Bits, 16, false}},
+      {"b32", {C::Bits, 32, false}},      {"b64", {C::Bits, 64, false}},      {"b128", {C::Bits, 128, false}},
+      {"u8", {C::Unsigned, 8, false}},    {"u16", {C::Unsigned, 16, false}},  {"u32", {C::Unsigned, 32, false}},
+      {"u64", {C::Unsigned, 64, false}},  {"s8", {C::Signed, 8, false}},      {"s16", {C::Signed, 16, false}},
+      {"s32", {C::Signed, 32, false}},    {"s64", {C::Signed, 64, false}},    {"f16", {C::Float, 16, false}},
+      {"f16x2", {C::Float, 32, true}},    {"f32", {C::Float, 32, false}},     {"f64", {C::Float, 64, false}},
+      {"bf16", {C::BFloat, 16, false}},   {"bf16x2", {C::BFloat, 32, true}},  {"tf32", {C::TFloat, 32, false}},
+      {"f32x2", {C::Float, 64, true}},    {"u16x2", {C::Unsigned, 32, true}}, {"s16x2", {C::Signed, 32, true}}};
   auto it = types.find(text);
   if (it == types.end())
     return false;

@@ -177,6 +177,26 @@ struct Packed3 : Same<U32>, HalvesApart<3> {
   }
 };
 
+/// f32x2: both halves of 64-bit registers.
+template <typename Op>
+struct Double2 : Same<uint64_t> {
+  static uint64_t apply(uint64_t a, uint64_t b, const Instr &i) {
+    return Op::apply(U32(a), U32(b), i) | uint64_t(Op::apply(U32(a >> 32), U32(b >> 32), i)) << 32;
+  }
+};
+template <typename Op>
+struct Double3 : Same<uint64_t> {
+  static uint64_t apply(uint64_t a, uint64_t b, uint64_t c, const Instr &i) {
+    return Op::apply(U32(a), U32(b), U32(c), i) | uint64_t(Op::apply(U32(a >> 32), U32(b >> 32), U32(c >> 32), i))
+                                                      << 32;
+  }
+};
+/// The least or greatest of three.
+template <typename Op>
+struct Three : Same<U32> {
+  static U32 apply(U32 a, U32 b, U32 c, const Instr &i) { return Op::apply(Op::apply(a, b, i), c, i); }
+};
+
 // Magnitude and sign in f32, plain minimum and maximum: quick forms of frequent instructions.
 struct AbsNative : Same<U32> {
   static ADZE_SIM_INLINE U32 apply(U32 a) { return a & 0x7fffffff; }
@@ -253,7 +273,21 @@ Handler general3(const ElementType &t) {
   }
 }
 
-bool is16(const ElementType &t) { return t.bits == 16 || t.packed; }
+bool is16(const ElementType &t) { return t.bits == 16 || (t.packed && t.bits == 32); }
+
+/// add, sub, mul, fma of two f32 in a 64-bit register: sm_100.
+void decodePairs(Decoder &d, Instr &out, FloatOp op) {
+  d.requireTarget(100);
+  takeRounding(d, out);
+  if (d.take("ftz"))
+    out.flags |= FlushBit;
+  plainOperands(d, out, op == FloatOp::Fma ? 3 : 2, 8);
+  constexpr FormatName f32 = FormatName::F32;
+  out.handler = op == FloatOp::Add   ? binary<Double2<General2<f32, FloatOp::Add>>>()
+                : op == FloatOp::Sub ? binary<Double2<General2<f32, FloatOp::Sub>>>()
+                : op == FloatOp::Mul ? binary<Double2<General2<f32, FloatOp::Mul>>>()
+                                     : ternary<Double3<General3<f32, FloatOp::Fma>>>();
+}
 
 /// add, sub, mul, fma: rounding, .ftz, .sat, .relu.
 void decodeArithmetic(Decoder &d, Instr &out, FloatOp op, const ElementType &t) {
@@ -308,6 +342,15 @@ void decodeExtremum(Decoder &d, Instr &out, bool maximum, const ElementType &t) 
   }
   if (t.bits != 64 && (is16(t) || (out.flags & (NaNBit | XorSignBit))))
     d.requireTarget(out.flags & XorSignBit ? 86 : 80);
+  if (d.operandCount() == 4) {
+    d.requireTarget(100);
+    if (t.name != "f32")
+      d.fail("three operands are for .f32 only");
+    plainOperands(d, out, 3, 4);
+    out.handler = maximum ? ternary<Three<General2<FormatName::F32, FloatOp::Max>>>()
+                          : ternary<Three<General2<FormatName::F32, FloatOp::Min>>>();
+    return;
+  }
   plainOperands(d, out, 2, t.bytes());
   if (t.name == "f32" && out.flags == 0)
     out.handler = maximum ? binary<ExtremumNative<true>>() : binary<ExtremumNative<false>>();
@@ -499,6 +542,11 @@ void decodeFma(Decoder &d, Instr &out) {
 } // namespace
 
 void decodeFloat(Decoder &d, Instr &out, FloatOp op, const ElementType &t) {
+  if (t.name == "f32x2") {
+    if (op > FloatOp::Fma)
+      d.fail("type .f32x2 is not supported");
+    return decodePairs(d, out, op);
+  }
   switch (op) {
   case FloatOp::Add:
   case FloatOp::Sub:
