@@ -5,6 +5,9 @@
 namespace adze::gpu {
 using namespace adze::tile;
 
+/// A multiple of the longest run of a row (16 elements).
+static constexpr unsigned kRegistersAtOnce = 32;
+
 void zeroShared(Lowering &l, uint64_t offset, uint64_t bytes) {
   // Sixteen bytes a thread and turn.
   Value thread = l.add(l.mul(l.group.warp, l.c32(1 << l.hw.limits.laneBits)), l.group.lane);
@@ -30,8 +33,8 @@ LoadOp plainLoad(Value v) {
   return load;
 }
 
-/// Loads the tile `v` (behind unit reshapes: `load`) in the layout that copies best to rows along `inner`.
-static TileValue loadForRows(Lowering &l, LoadOp load, Value v, unsigned inner, unsigned chunk) {
+/// Registers that copy the tile `v` (behind unit reshapes: `load`) to rows along `inner`.
+static Layout layoutForRows(Lowering &l, LoadOp load, Value v, unsigned inner, unsigned chunk) {
   auto type = l.tileType(v), loaded = l.tileType(load.getTile());
   unsigned contiguous = contiguousDim(v).value_or(inner);
   if (contiguous == inner) {
@@ -43,7 +46,12 @@ static TileValue loadForRows(Lowering &l, LoadOp load, Value v, unsigned inner, 
         dims[inner] < 0 ? 1 : l.facts.vectorAt(load.getView(), load.getOffsets(), lead + dims[inner], chunk);
     chunk = std::min(chunk, wide);
   }
-  Layout layout = copyLayout(type.getShape(), l.threads(), contiguous, inner, chunk);
+  return copyLayout(type.getShape(), l.threads(), contiguous, inner, chunk);
+}
+
+/// The elements of `v` under `layout`, loaded for the purpose.
+static TileValue loadUnder(Lowering &l, LoadOp load, Value v, const Layout &layout) {
+  auto type = l.tileType(v), loaded = l.tileType(load.getTile());
   Layout there = loaded.getShape() == type.getShape() ? layout : reshapeUnits(layout, loaded.getShape());
   TileValue tile =
       l.loadTile(load, load.getView(), load.getOffsets(), loaded, there, load.getPadAttr(), load.getInbounds());
@@ -92,18 +100,27 @@ void storeRows(Lowering &l, const TileValue &tile, const SharedTile &rows) {
   }
 }
 
-TileValue operandTile(Lowering &l, Value v, const SharedTile &rows, bool isUnsigned) {
-  unsigned bytes = std::max(1u, rows.element.getIntOrFloatBitWidth() / 8);
-  LoadOp load = plainLoad(v);
-  TileValue tile = load ? loadForRows(l, load, v, rows.inner, 16 / bytes) : l.tileAs(v, l.layoutOf(v));
-  if (tile.element != rows.element) {
-    scalar::CastHow how;
-    how.unsignedSrc = isUnsigned;
-    for (Value &r : tile.regs)
-      r = l.math->castValue(r, tile.element, rows.element, how);
-    tile.element = rows.element;
-  }
+static unsigned chunkOf(const SharedTile &rows) {
+  return std::max(1u, 16 / std::max(1u, rows.element.getIntOrFloatBitWidth() / 8));
+}
+
+/// In the element type that shared memory holds.
+static TileValue stored(Lowering &l, TileValue tile, const SharedTile &rows, bool isUnsigned) {
+  if (tile.element == rows.element)
+    return tile;
+  scalar::CastHow how;
+  how.unsignedSrc = isUnsigned;
+  for (Value &r : tile.regs)
+    r = l.math->castValue(r, tile.element, rows.element, how);
+  tile.element = rows.element;
   return tile;
+}
+
+TileValue operandTile(Lowering &l, Value v, const SharedTile &rows, bool isUnsigned) {
+  LoadOp load = plainLoad(v);
+  TileValue tile =
+      load ? loadUnder(l, load, v, layoutForRows(l, load, v, rows.inner, chunkOf(rows))) : l.tileAs(v, l.layoutOf(v));
+  return stored(l, std::move(tile), rows, isUnsigned);
 }
 
 bool needsZeros(Value v, const SharedTile &rows) {
@@ -119,7 +136,20 @@ SharedTile placeOperand(Lowering &l, Value v, SharedTile rows, bool isUnsigned) 
     zeroShared(l, rows.offset, rows.bytes);
     l.barrier();
   }
-  storeRows(l, operandTile(l, v, rows, isUnsigned), rows);
+  LoadOp load = plainLoad(v);
+  if (!load) {
+    storeRows(l, operandTile(l, v, rows, isUnsigned), rows);
+    return rows;
+  }
+  // A few registers at a time: nothing else overlaps with these loads, so that a large tile need not be held whole.
+  Layout whole = layoutForRows(l, load, v, rows.inner, chunkOf(rows));
+  unsigned rank = whole.rank(), total = whole.registers(), each = kRegistersAtOnce;
+  for (unsigned first = 0; first < total; first += each) {
+    Layout part = whole;
+    unsigned count = std::min(each, total - first);
+    part.offsets.assign(whole.offsets.begin() + first * rank, whole.offsets.begin() + (first + count) * rank);
+    storeRows(l, stored(l, loadUnder(l, load, v, part), rows, isUnsigned), rows);
+  }
   return rows;
 }
 

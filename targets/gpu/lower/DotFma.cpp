@@ -8,8 +8,8 @@ namespace adze::gpu {
 using namespace adze::tile;
 
 namespace {
-/// More multiply-adds than this are a loop over k.
-constexpr int64_t kMostMultiplies = 1024;
+/// More multiply-adds, or steps of k, than this are a loop over k.
+constexpr int64_t kMostMultiplies = 1024, kMostSteps = 32;
 
 /// One operand: its elements for a step of k in the accumulators' type.
 class Side {
@@ -147,7 +147,8 @@ SmallVector<Value> FmaEmitter::run(SmallVector<Value> acc) {
        {std::pair<const SharedTile *, bool>{&tileA, tileA.inner == s.dimKofA()}, {&tileB, tileB.inner == s.dimKofB()}})
     if (along)
       granule = std::max<int64_t>(granule, 16 / std::max(1u, tile->element.getIntOrFloatBitWidth() / 8));
-  int64_t total = form.paddedK, unroll = std::max(granule, kMostMultiplies / each / granule * granule);
+  int64_t total = form.paddedK,
+          unroll = std::max(granule, std::min(kMostMultiplies / each, kMostSteps) / granule * granule);
   for (int64_t batch = 0; batch < s.batch; ++batch) {
     auto part = MutableArrayRef<Value>(acc).slice(batch * each, each);
     SmallVector<Value> now(part);

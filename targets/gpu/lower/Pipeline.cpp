@@ -212,6 +212,12 @@ bool LoopPipeline::analyse() {
         return false;
   if (llvm::none_of(operands, [](Operand &o) { return o.how != How::invariant; }))
     return false;
+  // Nothing to run ahead of: registers would only be held longer.
+  auto first = getConstantIntValue(loop.getLowerBound()), end = getConstantIntValue(loop.getUpperBound()),
+       by = getConstantIntValue(loop.getStep());
+  if (first && end && by && *first + *by >= *end &&
+      llvm::any_of(operands, [](Operand &o) { return o.how == How::ahead; }))
+    return false;
   findSkipped();
   return placeRings();
 }
