@@ -250,4 +250,23 @@ TEST_F(ShadowTest, LaunchesForget) {
   EXPECT_TRUE(shadow.touchedByPredecessor(0, 4, false, 2)) << "remembered after the page was reused";
 }
 
+TEST(Shadow, CellsOfOldLaunchesAreGivenBack) {
+  WarpClocks warp(0, 0);
+  ReaderSets sets;
+  Shadow shadow(5000 << 10, true);
+  Access access;
+  access.clocks = &warp;
+  access.sets = &sets;
+  access.tag = warp.tag(0);
+  for (uint64_t page = 0; page != 4500; ++page)
+    shadow.access(access, page << 10, 16, 1);
+  EXPECT_EQ(shadow.pagesWithCells(), 4500u);
+  shadow.access(access, 0, 16, 2);
+  shadow.trim(2);
+  EXPECT_EQ(shadow.pagesWithCells(), 4500u) << "launch 1 is the predecessor of launch 2";
+  shadow.trim(3);
+  EXPECT_EQ(shadow.pagesWithCells(), 1u);
+  EXPECT_FALSE(shadow.access(access, 4096, 16, 3));
+}
+
 } // namespace

@@ -40,6 +40,7 @@ void Shadow::prepare(Page &page, uint32_t launch) {
     page.launch = launch;
     page.writtenBefore = page.readBefore = 0;
     lastTouched = launch;
+    ++pagesInUse;
     return;
   }
   bool follows = page.launch + 1 == launch;
@@ -328,10 +329,18 @@ void Shadow::reset() {
       clear(page);
 }
 
+/// Pages (of 1 KB of data, 1.5 to 24 KB of cells) below which looking at every page is not worth it.
+static constexpr uint32_t fewPages = 4096;
+
 void Shadow::trim(uint32_t launch) {
-  if (launch < lastTouched + 2 || lastTouched == 0)
+  bool all = lastTouched != 0 && lastTouched + 2 <= launch;
+  if (!all && pagesInUse < fewPages)
     return;
   for (Page &page : pages)
-    page.cells.reset();
-  lastTouched = 0;
+    if (page.cells && page.launch + 2 <= launch) {
+      page.cells.reset();
+      --pagesInUse;
+    }
+  if (all)
+    lastTouched = 0;
 }

@@ -81,8 +81,9 @@ public:
   bool touchedByPredecessor(uint64_t offset, uint64_t size, bool write, uint32_t launch);
   /// Forgets everything (a new block in the same shared memory).
   void reset();
-  /// Gives back the cells of pages that neither `launch` nor the one before it touched.
+  /// Gives back the cells of pages that neither `launch` nor the one before it touched, if they are many or all.
   void trim(uint32_t launch);
+  uint32_t pagesWithCells() const { return pagesInUse; }
 
 private:
   /// `2 + readers` words: the last write; its line and that of a read; unordered reads, a zero ends the list.
@@ -124,6 +125,7 @@ private:
   const bool locked;
   const unsigned readers;               ///< in a cell
   std::atomic<uint32_t> lastTouched{0}; ///< the last launch that touched any page
+  std::atomic<uint32_t> pagesInUse{0};  ///< that have cells
   std::vector<Page> pages;
 };
 
