@@ -105,6 +105,8 @@ enum JitOption : int { kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, 
   X(moduleUnload, "cuModuleUnload", "cuModuleUnload", 2000, true, (CUmodule))                                          \
   X(funcGetAttribute, "cuFuncGetAttribute", "cuFuncGetAttribute", 2020, true, (int *, int, CUfunction))                \
   X(funcSetAttribute, "cuFuncSetAttribute", "cuFuncSetAttribute", 9000, true, (CUfunction, int, int))                  \
+  X(funcGetParamInfo, "cuFuncGetParamInfo", "cuFuncGetParamInfo", 12040, false,                                        \
+    (CUfunction, size_t, size_t *, size_t *))                                                                          \
   X(launchKernel, "cuLaunchKernel", "cuLaunchKernel", 4000, true,                                                      \
     (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void **, void **))    \
   X(memAlloc, "cuMemAlloc_v2", "cuMemAlloc", 3020, true, (CUdeviceptr *, size_t))                                      \

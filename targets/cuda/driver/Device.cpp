@@ -252,6 +252,15 @@ void adze_device::unload(adze_image &image) {
     api.moduleUnload(image.module);
 }
 
+size_t adze_device::countParameters(CUfunction function) const {
+  if (!api.funcGetParamInfo)
+    return SIZE_MAX;
+  size_t count = 0, offset = 0, bytes = 0;
+  while (api.funcGetParamInfo(function, count, &offset, &bytes) == kSuccess)
+    ++count;
+  return count;
+}
+
 CUfunction adze_device::prepare(adze_image &image, const adze_launch_t &launch) {
   std::lock_guard<std::mutex> lock(image.mutex);
   std::string where = std::string("kernel '") + launch.symbol + "' of " + launch.nodes;
@@ -263,7 +272,14 @@ CUfunction adze_device::prepare(adze_image &image, const adze_launch_t &launch) 
            "compile the package again");
     }
     check(api.funcGetAttribute(&function.staticShared, kStaticShared, function.handle), "cannot query " + where);
+    function.parameters = countParameters(function.handle);
   }
+  // The driver reads as many arguments as the kernel has parameters, whatever it is given.
+  size_t given = size_t(launch.num_buffers) + launch.num_scalars + launch.num_descriptors;
+  if (function.parameters != SIZE_MAX && function.parameters != given)
+    fail(ADZE_BAD_PACKAGE, "a kernel is launched with the wrong number of arguments", where,
+         "it has " + std::to_string(function.parameters) + " parameters and is given " + std::to_string(given),
+         "compile the package again and report this");
   uint64_t limit = uint64_t(std::max(sharedOptIn, 0)), fixed = uint64_t(std::max(function.staticShared, 0));
   if (launch.shared_bytes > limit || fixed > limit - launch.shared_bytes)
     fail(ADZE_RESOURCE, "a kernel needs more shared memory than the device has", where,

@@ -23,6 +23,7 @@ struct Launched {
 struct Function {
   CUfunction handle = nullptr;
   int staticShared = 0;
+  size_t parameters = 0; // number; SIZE_MAX: the driver does not tell
   int dynamicShared = 0; // what the device was told to allow
 };
 
@@ -69,6 +70,7 @@ struct adze_device {
              const std::vector<adze::cuda::Launched> &launched = {}) const;
 
 private:
+  size_t countParameters(adze::cuda::CUfunction function) const;
   adze::cuda::CUresult tryAllocate(size_t bytes, adze::cuda::CUdeviceptr &out);
   adze::cuda::CUresult loadModule(const char *code, adze::cuda::CUmodule &out, std::string &log) const;
   [[noreturn]] void lost(adze::cuda::CUresult result, const std::string &what,

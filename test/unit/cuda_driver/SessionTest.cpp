@@ -424,6 +424,13 @@ TEST_F(CudaSession, TensorMapsAreBuiltByLaunchCode) {
   EXPECT_EQ(count("graph_launches"), 2);
 }
 
+TEST_F(CudaSession, WrongNumbersOfArgumentsAreRefused) {
+  open({"sm_80"}, [](TestPackage &p) { p.program->blocks[0]->commands[0]->op.AsDispatch()->scalars.clear(); });
+  std::vector<float> x(4);
+  adze_tensor_t in = tensor(x, {1, 4}), out{};
+  expectError(adze_session_run(session.get(), &in, 1, &out, 1), ADZE_BAD_PACKAGE, "3 parameters and is given 2");
+}
+
 TEST_F(CudaSession, RecipesThatBreakALimitAreExplained) {
   open({"sm_90a"}, [](TestPackage &p) {
     auto variant = std::make_unique<fb::VariantT>();

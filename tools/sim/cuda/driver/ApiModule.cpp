@@ -337,6 +337,19 @@ ADZE_SIM_EXPORT int cuFuncSetAttribute(void *function, int which, int value) {
   });
 }
 
+ADZE_SIM_EXPORT int cuFuncGetParamInfo(void *function, size_t index, size_t *offset, size_t *bytes) {
+  return entry("cuFuncGetParamInfo", [&](State &state) {
+    requirePointer(offset, "paramOffset");
+    state.requireContext();
+    const KernelCode &code = *findKernel(state, function).code;
+    if (index >= code.params.size())
+      fail(InvalidValue, "kernel '" + code.name + "' has " + std::to_string(code.params.size()) + " parameters");
+    *offset = code.params[index].offset;
+    if (bytes)
+      *bytes = code.params[index].bytes;
+  });
+}
+
 ADZE_SIM_EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int threads,
                                                                 size_t shared) {
   return entry("cuOccupancyMaxActiveBlocksPerMultiprocessor", [&](State &state) {

@@ -34,6 +34,7 @@ using namespace adze::sim::driver;
   X(cuModuleGetGlobal, cuModuleGetGlobal_v2, 3020)                                                                     \
   X(cuFuncGetAttribute, cuFuncGetAttribute, 2020)                                                                      \
   X(cuFuncSetAttribute, cuFuncSetAttribute, 9000)                                                                      \
+  X(cuFuncGetParamInfo, cuFuncGetParamInfo, 12040)                                                                     \
   X(cuOccupancyMaxActiveBlocksPerMultiprocessor, cuOccupancyMaxActiveBlocksPerMultiprocessor, 6050)                    \
   X(cuLaunchKernel, cuLaunchKernel, 4000)                                                                              \
   X(cuLaunchKernelEx, cuLaunchKernelEx, 11060)                                                                         \
