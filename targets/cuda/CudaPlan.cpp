@@ -213,7 +213,10 @@ Plan planAttention(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   int64_t blocks = std::max<int64_t>(1, p.extent("B")) * std::max<int64_t>(1, p.extent("H"));
   int64_t bm, bn, warps = 4;
   if (matrix) {
-    bool many = blocks * ((s + 127) / 128) >= multiprocessors(archs) && d <= 128 && s >= 256;
+    // 128 queries beside two stages of 64 keys and values, with room for what softmax exchanges.
+    int64_t bytes = (128 + 2 * 2 * 64) * d * bits / 8 + (8 << 10);
+    bool many = blocks * ((s + 127) / 128) >= multiprocessors(archs) && d <= 128 && s >= 256 &&
+                llvm::all_of(archs, [&](const TargetArch &a) { return a.machine.value("shared_bytes") >= bytes; });
     bm = s <= 16 ? 16 : s <= 32 ? 32 : many ? 128 : 64;
     bn = d <= 128 ? 64 : 32;
     if (bm <= 32) // warps side by side along the keys
