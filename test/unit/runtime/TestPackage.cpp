@@ -251,6 +251,37 @@ void writeCommands(const std::string &path, const std::string &target) {
   package.write(path);
 }
 
+void writeVariants(const std::string &path) {
+  std::unique_ptr<PackageWriter> writer;
+  ASSERT_TRUE(PackageWriter::create(path, writer).ok());
+  TestPackage package;
+  // Expressions and symbols of the helpers go to the first program; the others are copies of it.
+  package.program->target = "testdev";
+  uint32_t n = package.inputDim("n", 0, 0, 1, 100), bytes = package.expr(fb::ExprOp::mul, n, package.constant(4));
+  package.input("x", ADZE_F32, {n});
+  package.output("y", ADZE_F32, {n});
+  uint32_t x = package.buffer(fb::BufferKind::input, 0, bytes), y = package.buffer(fb::BufferKind::output, 0, bytes);
+  package.dispatch(0, {x, y}, {n}, n);
+  for (const char *arch : {"t1", "t2", "t9"}) {
+    uint32_t section = 0;
+    ASSERT_TRUE(writer->addCode(arch, arch, 2, section).ok());
+    if (package.metadata.programs.size() > 1 || !package.program->images.empty()) {
+      package.metadata.programs.push_back(std::make_unique<fb::ProgramT>(*package.program));
+      package.program = package.metadata.programs.back().get();
+      package.program->images.clear();
+    }
+    package.image(arch, section);
+    auto variant = std::make_unique<fb::VariantT>();
+    variant->symbol = "absent";
+    variant->block = {32};
+    variant->facts = {int64_t(fb::ExprOp::symbol), 0, int64_t(fb::ExprOp::constant), 13, int64_t(fb::ExprOp::eq), 0};
+    package.program->images[0]->kernels[0]->variants.push_back(std::move(variant));
+  }
+  std::string metadata = package.serialize();
+  WriteStatus status = writer->finish(metadata.data(), metadata.size());
+  ASSERT_TRUE(status.ok()) << status.message;
+}
+
 std::vector<float> affine(const std::vector<float> &x) {
   std::vector<float> y(x.size());
   for (size_t i = 0; i < x.size(); ++i)

@@ -78,6 +78,9 @@ void writeAffine(const std::string &path, std::vector<std::string> archs = {"x86
 /// For x int64 [n], n in 0..50: positions of the elements that are not zero; y = x if there are at least 2, else a
 /// constant in every element. Uses all commands but Dispatch and Loop.
 void writeCommands(const std::string &path, const std::string &target = "cpu");
+/// For the test device, one program an architecture ("t1", "t2" and "t9", which no test device runs): y[n] = 2 x[n],
+/// with a variant that it does not have, whose facts hold for n = 13 only.
+void writeVariants(const std::string &path);
 /// What writeAffine's package computes, as plain C++.
 std::vector<float> affine(const std::vector<float> &x);
 
