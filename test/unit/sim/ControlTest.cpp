@@ -259,6 +259,26 @@ TEST(Control, BlocksThatWaitForEachOther) {
   EXPECT_EQ(kernels.read<uint32_t>(flags, 6), std::vector<uint32_t>(6, 1));
 }
 
+TEST(Control, ThreadsThatPollGetOutOfTheWay) {
+  // Warp 0 (seeds: in whatever order) polls a flag that the last warp sets; lane 1 polls one that lane 2 sets.
+  const char *text = ".visible .entry k(.param .b64 pf) { .reg .pred %p<4>; .reg .b32 %r<9>; .reg .b64 %o<9>;\n"
+                     "mov.u32 %r1, %tid.x; ld.param.b64 %o0, [pf]; setp.eq.u32 %p0, %r1, 127; @%p0 bra LAST; "
+                     "setp.eq.u32 %p0, %r1, 0; @%p0 bra FIRST;\n"
+                     "setp.eq.u32 %p0, %r1, 33; @%p0 bra ONE; setp.eq.u32 %p0, %r1, 34; @%p0 bra TWO; ret;\n"
+                     "FIRST: ld.relaxed.gpu.global.b32 %r3, [%o0]; setp.eq.u32 %p2, %r3, 0; @%p2 bra FIRST; ret;\n"
+                     "LAST: st.relaxed.gpu.global.b32 [%o0], 1; ret;\n"
+                     "ONE: ld.relaxed.gpu.global.b32 %r3, [%o0+4]; setp.eq.u32 %p2, %r3, 0; @%p2 bra ONE; ret;\n"
+                     "TWO: st.relaxed.gpu.global.b32 [%o0+4], 1; ret; }";
+  for (uint64_t seed = 0; seed != 16; ++seed) {
+    Kernels kernels;
+    kernels.options.seed = seed;
+    kernels.options.maxInstructions = 10000000;
+    kernels.param(kernels.buffer(std::vector<uint32_t>(2, 0)));
+    LaunchResult result = kernels.run(text);
+    EXPECT_EQ(result.code, 0) << "seed " << seed << ": " << result.text;
+  }
+}
+
 TEST(Control, Errors) {
   EXPECT_NE(failure("trap;").find("the kernel executed trap"), std::string::npos);
   EXPECT_NE(

@@ -47,7 +47,7 @@ Stop runSplits(Warp &warp, uint64_t budget) {
   uint64_t seen = cluster.progress, left = budget;
   for (Split &split : warp.splits)
     split.blocked = false;
-  warp.enter(warp.splits.size() == 1 ? 0 : unsigned(budget % warp.splits.size()));
+  warp.enter(warp.splits.size() == 1 ? 0 : ++warp.turn % unsigned(warp.splits.size())); // all get on
   Stop stop = Stop::Budget;
   while (left) {
     Split &split = warp.splits[warp.active];
@@ -207,7 +207,8 @@ void ClusterRunner::fill(Warp &warp, Block &block, unsigned index) {
 Warp *ClusterRunner::pick() {
   size_t count = waiting.size();
   auto ready = [&](Warp *warp) { return warp->parkedAt != cluster.progress; };
-  if (policy == Policy::Random) {
+  // Now and then anybody, or a warp that polls memory would keep those from running that it waits for.
+  if (policy == Policy::Random || (policy != Policy::InTurn && ++picks % 256 == 0)) {
     size_t start = cluster.random() % count;
     for (size_t i = 0; i != count; ++i)
       if (Warp *warp = waiting[(start + i) % count]; ready(warp))

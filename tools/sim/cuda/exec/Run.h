@@ -32,6 +32,7 @@ private:
   std::vector<Warp *> waiting; ///< live warps
   Policy policy = Policy::InTurn;
   size_t turn = 0;
+  uint64_t picks = 0;
   bool lastChance = false;
 };
 

@@ -142,6 +142,7 @@ public:
   std::vector<Split> splits;
   std::vector<Join> joins;
   unsigned active = 0;            ///< index of the running split
+  unsigned turn = 0;              ///< which split begins the next slice
   uint64_t parkedAt = 0;          ///< Cluster::progress when no split could go on
   uint32_t tid[3][warpSize] = {}; ///< %tid.x, .y, .z
 
