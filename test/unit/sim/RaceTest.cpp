@@ -430,6 +430,44 @@ TEST(Race, DependentLaunch) {
   }
 }
 
+// One warp waits for the preceding grid; a barrier passes that on. A bulk copy counts like a load.
+TEST(Race, DependentLaunchByOneThread) {
+  const char *const variants[] = {R"(
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 bra WAITED;
+  griddepcontrol.wait;
+WAITED:
++ bar.sync 0;
+  ld.global.u32 %r5, [%rd4];
+  add.s32 %r5, %r5, 1;
+  st.global.u32 [%rd4], %r5;
+)",
+                                  R"(
++ griddepcontrol.wait;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 bra DONE;
+  st.shared.v4.u32 [%r3], {%r1, %r1, %r1, %r1};
+  cp.async.bulk.prefetch.L2.global [%rd1], 512;
+  fence.proxy.async.shared::cta;
+  cp.reduce.async.bulk.global.shared::cta.bulk_group.add.u32 [%rd1], [%r3], 16;
+  cp.async.bulk.commit_group;
+  cp.async.bulk.wait_group 0;
+DONE:
+)"};
+  for (const char *text : variants)
+    for (bool correct : {false, true}) {
+      Kernels kernels;
+      outputOnly(kernels);
+      ASSERT_EQ(kernels.run(kernel("  st.global.u32 [%rd4], %r1;\n")).code, 0);
+      kernels.options.programmaticSerialization = true;
+      LaunchResult result = kernels.run(variant(kernel(text), correct));
+      if (correct)
+        EXPECT_EQ(result.code, 0) << result.text;
+      else
+        EXPECT_NE(result.text.find("griddepcontrol.wait"), std::string::npos) << result.text;
+    }
+}
+
 // --- clusters ---
 
 void clusterOutput(Kernels &kernels) {

@@ -111,7 +111,11 @@ void CopyEngine::findSources(Copy &copy, bool write) {
                                                        hexText(piece.address) + ": " +
                                                        unit.global.explain(piece.address, piece.bytes));
     copy.allocations.push_back(last);
-    Conflict conflict = last->shadow->access(access, piece.address - last->base, piece.bytes, unit.global.launch());
+    Conflict conflict;
+    if (unit.mayTouchPredecessors(*access.clocks, access.lane))
+      conflict = last->shadow->access(access, piece.address - last->base, piece.bytes, unit.global.launch());
+    else if (last->shadow->touchedByPredecessor(piece.address - last->base, piece.bytes, write, unit.global.launch()))
+      conflict.kind = Conflict::Predecessor;
     if (conflict)
       throw unit.race(conflict, "global", piece.address, access, piece.bytes);
   }

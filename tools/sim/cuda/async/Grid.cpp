@@ -6,8 +6,15 @@ using namespace adze::sim;
 
 // --- griddepcontrol ---
 
-static Flow execGridWait(Warp &warp, const Instr &, Mask) {
-  WarpState::of(warp).waitedForGrid = true;
+/// The thread, and whoever is ordered after it, may touch what the preceding grid used.
+static Flow execGridWait(Warp &warp, const Instr &, Mask active) {
+  WarpState &state = WarpState::of(warp);
+  const Unit &unit = state.block->cluster->unit;
+  if (!unit.dependent)
+    return Flow::Next;
+  Knowledge knowledge;
+  knowledge.generic.at(unit.gridActor).all = 1;
+  state.clocks.acquire(active, knowledge);
   return Flow::Next;
 }
 

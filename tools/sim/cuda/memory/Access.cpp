@@ -178,7 +178,7 @@ void adze::sim::checkAccess(Warp &warp, unsigned lane, uint32_t line, const Plac
   Allocation &allocation = *place.global;
   uint32_t launch = cluster.launch.number;
   Conflict conflict;
-  if (cluster.launch.context.options.programmaticSerialization && !state.waitedForGrid) {
+  if (!cluster.unit.mayTouchPredecessors(state.clocks, lane)) {
     // Until griddepcontrol.wait the preceding grid may still be running.
     if (allocation.shadow->touchedByPredecessor(place.offset, bytes, write, launch))
       conflict.kind = Conflict::Predecessor;
@@ -313,7 +313,7 @@ static bool checkWarp(Warp &warp, const Instr &instr, const WarpPlace &place, un
   WarpState &state = WarpState::of(warp);
   LaunchState &launch = state.block->cluster->launch;
   if (place.global &&
-      (place.global->constant || (launch.context.options.programmaticSerialization && !state.waitedForGrid)))
+      (place.global->constant || !state.block->cluster->unit.mayTouchPredecessors(state.clocks, Tag::noLane)))
     return false;
   Access access;
   access.clocks = &state.clocks;

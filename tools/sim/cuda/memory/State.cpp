@@ -132,6 +132,8 @@ ClusterState::ClusterState(LaunchState &launch, Cluster &cluster, unsigned id, A
     : launch(launch), unit(id, unsigned(cluster.blocks.size()), unsigned(cluster.blocks[0]->warps.size()),
                            launch.global, launch.context.options.seed ^ (uint64_t(id) << 20), mode),
       copies(unit), cluster(cluster) {
+  if (launch.context.options.programmaticSerialization)
+    unit.makeDependent();
   unit.phaseCompleted = [this](SharedMemory &, MBarrier &) { progress(); };
 }
 

@@ -75,8 +75,7 @@ struct WarpState : WarpExtension {
   std::array<std::shared_ptr<const Knowledge>, 32> fenced;
   std::array<Scope, 32> fencedScope{};
   Mask anySeen = 0, anyFenced = 0;
-  bool waitedForGrid = false; ///< griddepcontrol.wait
-  Mask clusterArrived = 0;    ///< barrier.cluster.arrive without its wait yet
+  Mask clusterArrived = 0; ///< barrier.cluster.arrive without its wait yet
   uint64_t clusterGeneration = 0;
   uint32_t registers = 0; ///< setmaxnreg; 0: the entry budget
 

@@ -30,6 +30,17 @@ public:
 
   unsigned actorOf(unsigned rank, unsigned warp) const { return rank * warpsPerBlock + warp; }
   unsigned newActor();
+  /// A dependent launch (programmatic serialisation): whoever knows of `gridActor` is ordered after a
+  /// griddepcontrol.wait; the others may not touch what the preceding grid uses.
+  void makeDependent() {
+    gridActor = newActor();
+    dependent = true;
+  }
+  bool mayTouchPredecessors(const WarpClocks &clocks, unsigned lane) const {
+    return !dependent || clocks.knowsActor(gridActor, lane);
+  }
+  bool dependent = false;
+  unsigned gridActor = 0;
   /// An mbarrier's phase completed: resume who waits on it.
   std::function<void(SharedMemory &, MBarrier &)> phaseCompleted;
 
