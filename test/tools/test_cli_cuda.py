@@ -92,7 +92,7 @@ class CudaCli(unittest.TestCase):
     def test_what_goes_wrong(self):
         run = ("run", self.package, "--random-seed=1")
         nowhere = {"ADZE_CUDA_LIBRARY": "/nowhere/libcuda.so.1"}
-        self.expect(adze(*run, "--device=cuda", env=nowhere), 6, "/nowhere/libcuda.so.1", "--sim")
+        self.expect(adze(*run, "--device=cuda", env=nowhere), 6, "/nowhere/libcuda.so.1", "ADZE_CUDA_LIBRARY")
         self.expect(adze(*run, "--device=cuda:1", "--sim"), 6, "no such device")
         only = self.base / "only.adze"
         self.expect(adze("compile", self.onnx, "-o", only, "--target=cuda:sm_90a", "--dim=n=4"), 0)
