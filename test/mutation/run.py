@@ -91,7 +91,8 @@ def integer_matmul():
 
 def decode():
     """Attention of one new token over a cache."""
-    nodes = [node("MatMul", ["q", "k"], ["s"]), node("Softmax", ["s"], ["p"], axis=-1), node("MatMul", ["p", "v"], ["c"])]
+    nodes = [node("MatMul", ["q", "k"], ["s"]), node("Softmax", ["s"], ["p"], axis=-1),
+             node("MatMul", ["p", "v"], ["c"])]
     return model("decode", nodes, [("q", T.FLOAT16, [1, 4, 1, 64]), ("k", T.FLOAT16, [1, 4, 64, 512]),
                                    ("v", T.FLOAT16, [1, 4, 512, 64])], [("c", T.FLOAT16, [1, 4, 1, 64])])
 
@@ -127,8 +128,8 @@ class Case:
         self.package = os.path.join(arguments.work, name + ".adze")
         source = os.path.join(arguments.work, name + ".onnx")
         onnx.save(build(), source)
-        done = subprocess.run([self.bin, "compile", source, "-o", self.package, "--target=cuda:" + self.arch, "--ptxas=none"],
-                              capture_output=True, text=True)
+        command = [self.bin, "compile", source, "-o", self.package, "--target=cuda:" + self.arch, "--ptxas=none"]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{name}: cannot be compiled\n{done.stderr}")
 
@@ -140,7 +141,8 @@ class Case:
         command = [self.bin, "run", self.package, "--device=cuda", "--sim", "--sim-arch=" + self.arch,
                    f"--sim-seed={seed}", "--random-seed=1"]
         try:
-            return subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, timeout=120)
+            return subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment,
+                                  timeout=120)
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 124, "", "timed out")
 
@@ -213,18 +215,21 @@ def main():
     executed = totals["reported"] + totals["survived"]
     harmful = totals["reported"] + len(unexplained)
     score = totals["reported"] / harmful if harmful else 0.0
-    summary = (f"{totals['reported']} of {harmful} mutants reported ({score:.1%}); of {executed} with those that change "
-               f"nothing; {len(unexplained)} survived without a reason; {totals['not executed']} are never executed")
+    summary = (f"{totals['reported']} of {harmful} mutants reported ({score:.1%}); of {executed} with those that "
+               f"change nothing; {len(unexplained)} survived without a reason; {totals['not executed']} are never "
+               f"executed")
     print(summary)
     if arguments.results:
         os.makedirs(arguments.results, exist_ok=True)
         with open(os.path.join(arguments.results, "mutants.json"), "w", encoding="utf-8") as out:
             json.dump({"score": score, "totals": totals, "mutants": mutants}, out, indent=1)
         with open(os.path.join(arguments.results, "mutants.md"), "w", encoding="utf-8") as out:
-            out.write("# Mutants of kernels in the simulator\n\n" + summary + "\n\n| case | mutants | reported | survived |\n|---|---|---|---|\n")
+            out.write("# Mutants of kernels in the simulator\n\n" + summary + "\n\n")
+            out.write("| case | mutants | reported | survived |\n|---|---|---|---|\n")
             for name in cases:
                 verdicts = collections.Counter(m["verdict"] for m in mutants if m["case"] == name)
-                out.write(f"| {name} | {verdicts['reported'] + verdicts['survived']} | {verdicts['reported']} | {verdicts['survived']} |\n")
+                reported, survived = verdicts["reported"], verdicts["survived"]
+                out.write(f"| {name} | {reported + survived} | {reported} | {survived} |\n")
             out.write("\n| survivor | why it changes nothing |\n|---|---|\n")
             for mutant in mutants:
                 if mutant["verdict"] == "survived":
