@@ -81,7 +81,7 @@ FailureOr<bool> pipelineLoop(Lowering &l, scf::ForOp loop);
 /// x + dot(a, b, 0) becomes dot(a, b, x) (licence F2 of docs/tile.md, docs/staging.md): the sum stays in the
 /// accumulators.
 void accumulateInPlace(tile::KernelOp kernel);
-/// Cuts dots along K whose operands would take more than half of the shared memory (SplitDots.cpp).
+/// Cuts dots along K whose operands would take more than three quarters of the shared memory (SplitDots.cpp).
 void splitLargeDots(tile::KernelOp kernel, const Limits &limits);
 
 /// The value behind reshapes that only add or drop dims of size 1; `dims`: for each dim of `v` that of the result, or

@@ -171,6 +171,8 @@ void LoopPipeline::findSkipped() {
 
 /// As many stages as the plan wants and shared memory holds.
 bool LoopPipeline::placeRings() {
+  if (l.shared.pending())
+    l.barrier();
   auto place = [](Operand &o, uint64_t &bytes) {
     o.rows.offset = bytes;
     bytes += llvm::alignTo(o.rows.bytes, kAlign);
@@ -427,15 +429,11 @@ LogicalResult LoopPipeline::emit() {
   lo = l.map(loop.getLowerBound());
   hi = l.map(loop.getUpperBound());
   step = l.map(loop.getStep());
-  uint64_t limit = l.hw.limits.sharedBytes;
   SmallVector<uint64_t> places;
   auto allocate = [&](uint64_t bytes, uint64_t &offset) {
-    auto at = l.shared.allocateWithin(bytes, kAlign, limit);
-    if (!at)
-      return false;
-    offset = *at;
+    offset = l.allocateBytes(loop, bytes, kAlign);
     places.push_back(offset);
-    return true;
+    return !l.gaveUp();
   };
   for (Operand &o : operands)
     if (o.how == How::invariant && o.same < 0) {
@@ -443,7 +441,7 @@ LogicalResult LoopPipeline::emit() {
       places.push_back(o.rows.offset);
     }
   if ((stages && !allocate(stages * slotBytes, ring)) || (aheadBytes && !allocate(2 * aheadBytes, aheadRing)))
-    return l.unsupported(loop, "its operands do not fit shared memory");
+    return failure();
   // What a slot holds beyond a tile stays zero.
   bool zeroed = false;
   for (Operand &o : operands) {
@@ -478,6 +476,7 @@ LogicalResult LoopPipeline::emit() {
     inits.push_back(l.c32(0));
   if (aheadBytes)
     inits.push_back(l.c32(0));
+  bool pending = false;
   auto made = scf::ForOp::create(l.b, lo, hi, step, inits, [](OpBuilder &, Location, Value, ValueRange) {});
   {
     OpBuilder::InsertionGuard guard(l.b);
@@ -486,13 +485,14 @@ LogicalResult LoopPipeline::emit() {
     SmallVector<Value> next;
     if (failed(emitBody(made.getRegionIterArgs(), made.getInductionVar(), next)))
       return failure();
-    // What the iteration released is free after the barrier at the head of the next one, or the one behind the loop.
     scf::YieldOp::create(l.b, next);
+    // What the iteration released is free after the barrier at the head of the next one, or one behind the loop.
+    pending = l.shared.pendingSince(scope.before);
   }
-  l.barrier();
-  for (uint64_t offset : places)
+  if (pending)
+    l.barrier();
+  for (uint64_t offset : places) // free after the next barrier: other threads may still read their last slot
     l.shared.release(offset);
-  l.shared.barrier(); // the barrier behind the loop came after the last read
   for (Operand &o : operands)
     (o.isA ? formOf(o).boundA : formOf(o).boundB).reset();
   unsigned at = 0;

@@ -58,12 +58,12 @@ void splitLargeDots(KernelOp kernel, const Limits &limits) {
     auto bytesOf = [](Value v) {
       return std::max(1u, scalar::bitWidth(cast<RankedTensorType>(v.getType()).getElementType()) / 8);
     };
-    // Rows are rounded up to the granules of both forms; FMA widens narrow elements to four bytes.
+    // Rows are rounded up to the granules of both forms. A dot that fits stays whole: cutting one in a pipelined loop
+    // would take its operands out of the loop's rings.
     auto padded = [](int64_t n) { return (n + 31) / 32 * 32; };
-    int64_t bytes = std::max({bytesOf(dot.getA()), bytesOf(dot.getB()), 4u});
-    int64_t each = s.batch * (padded(s.m) + padded(s.n)) * bytes; // for one step of k
+    int64_t each = s.batch * (padded(s.m) * bytesOf(dot.getA()) + padded(s.n) * bytesOf(dot.getB())); // a step of k
     int64_t room = limits.sharedBytes / 2;
-    if (each * padded(s.k) <= room)
+    if (each * padded(s.k) <= int64_t(limits.sharedBytes) * 3 / 4)
       continue;
     int64_t chunk = std::max<int64_t>(room / 2 / each / 32 * 32, 32);
     if (auto promote = dot.getPromote())
