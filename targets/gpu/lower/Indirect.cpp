@@ -154,14 +154,37 @@ LogicalResult Lowering::scatterInOrder(ScatterOp op, unsigned tileDim, bool byRo
   return success(!failedOnce);
 }
 
+/// What a kernel whose order is free does with elements that several programs combine into.
+static std::optional<AtomicKind> atomicKind(KernelOp kernel, CombineKind kind) {
+  if (!kernel.getNumerics() || kernel.getNumerics()->getOrder() != "any")
+    return std::nullopt;
+  switch (kind) {
+  case CombineKind::set:
+  case CombineKind::unique:
+    return std::nullopt;
+  case CombineKind::add:
+    return AtomicKind::add;
+  case CombineKind::mul:
+    return AtomicKind::mul;
+  case CombineKind::max:
+    return AtomicKind::max;
+  case CombineKind::min:
+    return AtomicKind::min;
+  }
+  return std::nullopt;
+}
+
 LogicalResult Lowering::lowerScatter(ScatterOp op) {
   RankedTensorType type = tileType(op.getTile());
+  Type element = type.getElementType();
   const View &v = *views[op.getView()];
   unsigned rank = v.extents.size();
   Indices how = indicesOf(type, tileType(op.getIndices()), rank, op.getDim());
   syncRef(v.ref);
+  auto kind = atomicKind(kernel, op.getCombine());
   bool onlyOne = int64_t(op.getDim()) >= int64_t(rank) - type.getRank() && type.getDimSize(how.tileDim) == 1;
-  if (op.getCombine() != CombineKind::unique && !(op.getCombine() == CombineKind::set && onlyOne))
+  bool parallel = op.getCombine() == CombineKind::unique || (op.getCombine() == CombineKind::set && onlyOne);
+  if (!kind && !parallel)
     return scatterInOrder(op, how.tileDim, how.byRow);
   Layout layout = accessLayout(facts, op.getView(), op.getOffsets(), type, threads());
   TileValue tile = tileAs(op.getTile(), layout);
@@ -171,7 +194,21 @@ LogicalResult Lowering::lowerScatter(ScatterOp op) {
   o.indirectDim = op.getDim();
   o.indirect = at;
   Access access(*this, op.getView(), op.getOffsets(), type.getShape(), layout, o);
-  storeThrough(access, tile, nullptr);
+  if (!kind) {
+    storeThrough(access, tile, nullptr);
+    return success(!failedOnce);
+  }
+  LogicalResult done = success();
+  when(firstReplica(layout), [&] {
+    for (unsigned r = 0; r < layout.registers() && succeeded(done); ++r) {
+      if (layout.isDead(r))
+        continue;
+      Value pointer = access.pointer(r), value = math->toStorage(tile.regs[r], element);
+      when(access.inside(r), [&] { done = hw.atomic(b, *kind, op.getIsUnsigned(), element, pointer, value); });
+    }
+  });
+  if (mlir::failed(done))
+    return unsupported(op, "this combination is not atomic on the machine");
   return success(!failedOnce);
 }
 

@@ -145,6 +145,7 @@ public:
   void toShared(const TileValue &tile, const SharedTile &to);
   TileValue fromShared(const SharedTile &from, const Layout &layout);
   TileValue convert(const TileValue &tile, const Layout &to);
+  TileValue convertInParts(const TileValue &tile, const Layout &to);
   /// Reports an error on `op` where there is no room.
   SharedTile allocateShared(Operation *op, ArrayRef<int64_t> shape, Type element, unsigned swizzle = 0,
                             unsigned pad = 0, unsigned align = 16, int inner = -1);

@@ -268,6 +268,67 @@ static SmallVector<unsigned> inThread(const Layout &from, const Layout &to) {
   return out;
 }
 
+/// A tile that is larger than the shared memory that is left: slab by slab of its longest dim.
+TileValue Lowering::convertInParts(const TileValue &tile, const Layout &to) {
+  constexpr int64_t kMostParts = 16; // each repeats the code
+  const Layout &from = tile.layout;
+  unsigned bytes = storedBytes(*this, tile.element);
+  Type stored = math->storageType(tile.element);
+  unsigned dim = std::max_element(to.shape.begin(), to.shape.end()) - to.shape.begin();
+  int64_t rest = bytes; // of one slab
+  for (unsigned d = 0; d < to.rank(); ++d)
+    rest *= d == dim ? 1 : to.shape[d];
+  int64_t room = int64_t(hw.limits.sharedBytes - shared.inUse()) / 2;
+  int64_t size = std::max({room / rest, (to.shape[dim] + kMostParts - 1) / kMostParts, int64_t(1)});
+  TileValue out{to, tile.element, SmallVector<Value, 0>(to.registers(), element({}, tile.element))};
+  using P = arith::CmpIPredicate;
+  for (int64_t low = 0; low < to.shape[dim] && !failedOnce; low += size) {
+    SmallVector<int64_t> shape(to.shape.begin(), to.shape.end());
+    shape[dim] = std::min(size, to.shape[dim] - low);
+    SharedTile slab = allocateShared(kernel, shape, tile.element);
+    if (failedOnce)
+      break;
+    auto touches = [&](const Layout &l, unsigned r) {
+      return !l.isDead(r) && l.offset(r, dim) < low + shape[dim] && l.offset(r, dim) + l.threadSpan(dim) >= low;
+    };
+    // Positions in the slab, and whether the element lies in it.
+    auto place = [&](const Layout &l, unsigned r, SmallVectorImpl<Value> &at) -> Value {
+      Value ok;
+      for (unsigned d = 0; d < l.rank(); ++d) {
+        Value c = coordinate(l, r, d);
+        if (d == dim)
+          c = sub(c, c32(low));
+        if (d == dim || l.mayBeDead(r, d))
+          ok = both(ok, Value(arith::CmpIOp::create(b, P::ult, c, c32(shape[d]))));
+        at.push_back(c);
+      }
+      return ok;
+    };
+    when(firstReplica(from), [&] {
+      for (unsigned r = 0; r < from.registers(); ++r) {
+        if (!touches(from, r))
+          continue;
+        SmallVector<Value> at;
+        when(place(from, r, at),
+             [&] { LLVM::StoreOp::create(b, math->toStorage(tile.regs[r], tile.element), address(slab, at), bytes); });
+      }
+    });
+    barrier();
+    for (unsigned r = 0; r < to.registers(); ++r) {
+      if (!touches(to, r))
+        continue;
+      SmallVector<Value> at;
+      Value ok = place(to, r, at);
+      for (unsigned d = 0; d < to.rank(); ++d)
+        at[d] = arith::MinUIOp::create(b, at[d], c32(shape[d] - 1));
+      Value x = math->fromStorage(LLVM::LoadOp::create(b, stored, address(slab, at), bytes), tile.element);
+      out.regs[r] = ok ? Value(arith::SelectOp::create(b, ok, x, out.regs[r])) : x;
+    }
+    release(slab);
+  }
+  return out;
+}
+
 TileValue Lowering::convert(const TileValue &tile, const Layout &to) {
   if (tile.layout == to)
     return tile;
@@ -277,6 +338,11 @@ TileValue Lowering::convert(const TileValue &tile, const Layout &to) {
       out.regs.push_back(tile.regs[r]);
     return out;
   }
+  uint64_t elements = 1;
+  for (int64_t n : to.shape)
+    elements *= n;
+  if (elements * storedBytes(*this, tile.element) * 9 / 8 + 1024 > hw.limits.sharedBytes - shared.inUse())
+    return convertInParts(tile, to);
   SharedTile t = stage(kernel, tile, /*padded=*/true);
   if (failedOnce) { // an error was reported: any value will do
     out.regs.assign(to.registers(), element({}, tile.element));

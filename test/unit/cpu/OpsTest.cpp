@@ -271,6 +271,7 @@ TEST(Ops, Shapes) {
     if (HasFatalFailure())
       return;
   }
+  one("256x200xf32", "transpose %a {perm = array<i64: 1, 0>}", "200x256xf32", "transpose of a large tile");
   one("4x16xf32", "bitcast %a", "4x16xi32", "bitcast");
   one("4x16xi8", "bitcast %a", "4x4xi32", "bitcast wider");
   one("4x16xi32", "bitcast %a", "4x64xi8", "bitcast narrower");
