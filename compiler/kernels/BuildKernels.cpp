@@ -203,10 +203,14 @@ LogicalResult buildKernels(ModuleOp module, const Target &target, ArrayRef<Targe
       continue;
     }
     OpBuilder b(region);
+    // The kernel's code must know which of its buffers may be one: result number -> argument number, -1 none.
+    DenseI64ArrayAttr aliases = aliasesOf(region);
+    if (aliases && llvm::any_of(aliases.asArrayRef(), [](int64_t a) { return a >= 0; }))
+      built->kernel->setAttr("tile.in_place", aliases);
     tile::KernelOp kernel = pool.intern(built->kernel);
     auto launch = exec::LaunchOp::create(b, region.getLoc(), TypeRange(ValueRange(region.getOutputs())),
                                          FlatSymbolRefAttr::get(kernel.getSymNameAttr()), built->operands,
-                                         AffineMapAttr::get(built->dims), aliasesOf(region));
+                                         AffineMapAttr::get(built->dims), aliases);
     region.replaceAllUsesWith(launch);
     region.erase();
   }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Whole models against ONNX Runtime: one model, every variant that must give the same answer.
 
-usage: run.py NAME --adze=FILE --work=DIR --results=DIR
+usage: run.py NAME --adze=FILE --work=DIR --results=DIR [--sim=ARCH] [--fused]
 
 NAME stands in models.json beside this file. The model itself comes from build/models (tools/fetch_models.py), from
 $ADZE_MODELS_DIR or from a sibling folder shared/models of the clone; when it is nowhere the test is skipped (status 77).
-Variants: fused and --no-fuse; 1 and 2 threads; x86-64-v3 and, where the machine can, x86-64-v4; every input shape in the
-table on one package. Limits: the class `network` of docs/numeric-contract.md.
+Variants: fused and, without --fused, --no-fuse; on the CPU 1 and 2 threads, x86-64-v3 and, where the machine can,
+x86-64-v4; with --sim one simulated GPU, the first shape with two seeds; every input shape in the table on one package.
+Runs that differ in threads or seed only must agree bit for bit. Limits: the class `network` of docs/numeric-contract.md.
 """
 import argparse
 import json
@@ -144,18 +145,39 @@ class Runner:
         done, seconds = self.call("compile", model, "-o", package, *flags)
         return package, done, seconds
 
-    def run(self, package, inputs, threads, arch):
+    def run(self, package, inputs, variant):
         out = self.work / "out"
         args = []
         for i, (name, value) in enumerate(inputs.items()):
             path = self.work / f"in{i}.npy"
             np.save(path, value)
             args += ["--input", f"{name}={path}"]
-        done, _ = self.call("run", package, *args, "--output-dir", out, f"--threads={threads}", "--format=json",
-                            env={"ADZE_CPU_ARCH": arch})
+        done, _ = self.call("run", package, *args, "--output-dir", out, *variant.flags, "--format=json", env=variant.env)
         if done.returncode != 0:
-            sys.exit(f"{self.name}: run failed with exit {done.returncode}\n{done.stderr}")
+            sys.exit(f"{self.name}: run failed on {variant.name} with exit {done.returncode}\n{done.stderr}")
         return {o["name"]: np.load(o["file"]) for o in json.loads(done.stdout)["outputs"]}
+
+
+class Variant:
+    """One way to run a package. Variants of one `bits` must give the same bits."""
+
+    def __init__(self, bits, name, flags, env=None):
+        self.bits, self.name, self.flags, self.env = bits, name, flags, env
+
+
+def variants_on_cpu():
+    archs = ["x86-64-v3"]
+    if " avx512vl " in pathlib.Path("/proc/cpuinfo").read_text():
+        archs.append("x86-64-v4")
+    else:
+        print("this machine has no x86-64-v4: that variant is left out")
+    return [Variant(arch, f"{arch}, {threads} threads", [f"--threads={threads}"], {"ADZE_CPU_ARCH": arch})
+            for arch in archs for threads in (1, 2)]
+
+
+def variants_simulated(arch, seeds):
+    return [Variant(arch, f"simulated {arch}, seed {seed}",
+                    ["--device=cuda", "--sim", f"--sim-arch={arch}", f"--sim-seed={seed}"]) for seed in range(seeds)]
 
 
 def reference_session(model):
@@ -174,6 +196,8 @@ def main():
     parser.add_argument("name")
     for flag in ("--adze", "--work", "--results"):
         parser.add_argument(flag, required=True, type=pathlib.Path)
+    parser.add_argument("--sim", default="", metavar="ARCH", help="on this simulated GPU instead of the CPU")
+    parser.add_argument("--fused", action="store_true", help="not without fusion")
     options = parser.parse_args()
     test = json.loads((pathlib.Path(__file__).parent / "models.json").read_text())["tests"][options.name]
     model = find_model(options.name)
@@ -182,15 +206,10 @@ def main():
         seeded = runner.work / "seeded.onnx"
         seeded_weights(model, seeded)
         model = seeded
-    archs = ["x86-64-v3"]
-    if " avx512vl " in pathlib.Path("/proc/cpuinfo").read_text():
-        archs.append("x86-64-v4")
-    else:
-        print("this machine has no x86-64-v4: that variant is left out")
 
-    target = "--target=cpu:x86-64-v3,cpu:x86-64-v4"
+    target = f"--target=cuda:{options.sim}" if options.sim else "--target=cpu:x86-64-v3,cpu:x86-64-v4"
     packages = {}
-    for fusion, flags in (("fused", []), ("unfused", ["--no-fuse"])):
+    for fusion, flags in (("fused", []), ("unfused", ["--no-fuse"]))[:1 if options.fused else 2]:
         package, done, seconds = runner.compile(model, target, *flags)
         if done.returncode == 4 and test["must"] == "right or refused":
             print(f"{options.name}: refused (exit 4), as it may be:\n{done.stderr[:2000]}")
@@ -209,26 +228,27 @@ def main():
         inputs = {n: fill(s, s["shapes"][k], types[n], rng) for n, s in test["inputs"].items()}
         names = [o.name for o in session.get_outputs()]
         want = dict(zip(names, session.run(names, inputs)))
+        variants = variants_simulated(options.sim, seeds=1 if k else 2) if options.sim else variants_on_cpu()
         for fusion, package in packages.items():
-            for arch in archs:
-                bits = {}
-                for threads in (1, 2):
-                    got = runner.run(package, inputs, threads, arch)
-                    for name in names:
-                        problem, share = compare(got[name], want[name], table)
-                        worst, checked = max(worst, share), checked + 1
-                        if problem:
-                            problems.append(f"shape {k}, {fusion}, {arch}, {threads} threads, output {name}: {problem}")
-                        if bits.setdefault(name, got[name].tobytes()) != got[name].tobytes():
-                            problems.append(f"shape {k}, {fusion}, {arch}, output {name}: bits depend on the threads")
+            bits = {}
+            for variant in variants:
+                got = runner.run(package, inputs, variant)
+                for name in names:
+                    problem, share = compare(got[name], want[name], table)
+                    worst, checked = max(worst, share), checked + 1
+                    if problem:
+                        problems.append(f"shape {k}, {fusion}, {variant.name}, output {name}: {problem}")
+                    if bits.setdefault((variant.bits, name), got[name].tobytes()) != got[name].tobytes():
+                        problems.append(f"shape {k}, {fusion}, {variant.name}, output {name}: other bits than before")
     for problem in problems:
         print(problem)
     line = f"{checked} comparisons over {count} input shapes, worst uses {100 * worst:.1f} % of its allowance"
     print(f"{options.name}: {'FAILED: ' if problems else ''}{line}")
     folder = options.results / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{options.name}.txt").write_text(
-        f"| {options.name} | {'wrong' if problems else 'right'} | {count} | {100 * worst:.1f} % | {', '.join(archs)} |\n")
+    where = ", ".join(dict.fromkeys(v.bits for v in variants))
+    (folder / f"{options.name}{'-' if options.sim else ''}{options.sim}.txt").write_text(
+        f"| {options.name} | {'wrong' if problems else 'right'} | {count} | {100 * worst:.1f} % | {where} |\n")
     sys.exit(1 if problems else 0)
 
 

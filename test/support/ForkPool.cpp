@@ -211,6 +211,8 @@ private:
       if (readAll(worker.fromWorker, result.text.data(), header.bytes)) {
         result.kind = JobResult::Returned;
         result.peakBytes = header.peakBytes;
+        if (options.spoils && options.spoils(result.text))
+          worker.served = options.jobsPerWorker;
         finish(worker, std::move(result));
         return;
       }

@@ -22,6 +22,8 @@ struct PoolOptions {
   double timeoutSeconds = 20;
   size_t jobsPerWorker = 100;     ///< then a fresh process
   uint64_t addressSpaceLimit = 0; ///< bytes; 0: none
+  /// Whether the job with this result leaves a process that no other should run in (a lost device). Null: never.
+  std::function<bool(const std::string &)> spoils;
 };
 
 /// Calls job(i) for every i < count, each in some worker, and returns the results by index. `done` is called in the

@@ -207,6 +207,15 @@ void Lowering::emitEntry() {
       func.setArgAttr(next, "llvm.readonly", b.getUnitAttr());
     args.push_back(entry->getArgument(next++));
   }
+  if (auto shared = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.in_place")) {
+    unsigned results = shared.size(), first = kernel.getNumRefs() - results;
+    for (unsigned r = 0; r < results; ++r)
+      if (int64_t in = shared[r]; in >= 0) {
+        for (unsigned argument : {unsigned(in), first + r})
+          func.removeArgAttr(argument, "llvm.noalias");
+        inPlace[args[first + r]] = args[in];
+      }
+  }
   for (Region &region : kernel->getRegions()) {
     if (region.empty())
       continue;
@@ -243,6 +252,8 @@ static llvm::DenseSet<Value> readAndWritten(Lowering &l) {
 }
 
 void Lowering::syncRef(Value ref) {
+  if (Value in = inPlace.lookup(ref))
+    ref = in;
   if (!mixedRefs.contains(ref))
     return;
   if (dirtyRefs.contains(ref))
@@ -256,6 +267,9 @@ FailureOr<LoweredKernel> Lowering::run() {
     return failure();
   emitEntry();
   mixedRefs = readAndWritten(*this);
+  // Several threads may read an element that one of them writes: equal elements have replicas.
+  for (auto [out, in] : inPlace)
+    mixedRefs.insert(in);
   auto fail = [&]() -> LogicalResult {
     func.erase();
     return failure();
