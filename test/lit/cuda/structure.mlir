@@ -29,7 +29,7 @@ tile.kernel @add attributes {key = "add", dims = [], arg_types = [!tile.ref<f32,
 // CHECK: scf.if
 // CHECK: llvm.load {{.*}} -> vector<4xf32>
 // CHECK: } else {
-// CHECK-COUNT-4: llvm.load {{.*}} -> f32
+// CHECK-COUNT-4: {{llvm.load .* -> f32|@.* ld.global.nc.b32}}
 // CHECK: llvm.store {{.*}} : vector<4xf32>
 // CHECK: } else {
 // CHECK-COUNT-4: llvm.store {{.*}} : f32
@@ -48,9 +48,9 @@ tile.kernel @tail attributes {key = "tail", dims = ["N"], arg_types = [!tile.ref
 
 // A known divisor of the length: runs are inside all together or not at all.
 // CHECK-LABEL: llvm.func @whole
-// CHECK: scf.if
-// CHECK: llvm.load {{.*}} -> vector<4xf32>
-// CHECK-NOT: llvm.load {{.*}} -> f32
+// CHECK: {{llvm.load .* -> vector<4xf32>|@.* ld.global.nc.v4.b32}}
+// CHECK-NOT: {{llvm.load .* -> f32|ld.global.nc.b32}}
+// CHECK: llvm.store {{.*}} : vector<4xf32>, !llvm.ptr<1>
 // CHECK-NOT: llvm.store {{.*}} : f32
 tile.kernel @whole attributes {key = "whole", dims = ["N"], arg_types = [!tile.ref<f32, in>, !tile.ref<f32, out>],
                    grid_extents = affine_map<(n) -> (n)>, grid_steps = array<i64: 128>, facts = {N = {div = 4}}} body {
