@@ -73,7 +73,7 @@ std::vector<Found> findAll(const std::string &text) {
     size_t word = at;
     while (at < text.size() && isName(text[at]))
       ++at;
-    if (at < text.size() && text[at] == ':') { // a label
+    if (at + 1 < text.size() && text[at] == ':' && text[at + 1] != ':') { // a label, not shared::cta
       ++at;
       continue;
     }

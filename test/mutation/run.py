@@ -53,8 +53,8 @@ def matmul(m, k, n, dtype):
                  [("w", normal((k, n), dtype, k**-0.5))])
 
 
-def attention():
-    shape = {"q": [1, 2, 128, 64], "k": [1, 2, 256, 64], "v": [1, 2, 256, 64]}
+def attention(heads=2, rows=128, keys=256):
+    shape = {"q": [1, heads, rows, 64], "k": [1, heads, keys, 64], "v": [1, heads, keys, 64]}
     nodes = [node("Transpose", ["k"], ["kt"], perm=[0, 1, 3, 2]), node("MatMul", ["q", "kt"], ["s"]),
              node("Mul", ["s", "scale"], ["t"]), node("Softmax", ["t"], ["p"], axis=-1),
              node("MatMul", ["p", "v"], ["c"])]
@@ -104,7 +104,7 @@ CASES = {
     "matmul-f16-few-rows": ("sm_80", lambda: matmul(16, 2048, 64, np.float16)),
     "matmul-f16-staged": ("sm_90a", lambda: matmul(384, 768, 384, np.float16)),
     "attention": ("sm_80", attention),
-    "attention-staged": ("sm_90a", attention),
+    "attention-staged": ("sm_90a", lambda: attention(3, 384, 768)),
     "softmax": ("sm_80", lambda: one("Softmax", [37, 300], axis=-1)),
     "layer-norm": ("sm_80", layer_norm),
     "convolution": ("sm_80", convolution),
