@@ -149,7 +149,8 @@ class Case:
     def mutants(self):
         done = self.run("list")
         if done.returncode:
-            print(f"{self.name}: fails unchanged\n{done.stderr}")
+            told = [line for line in done.stderr.splitlines() if not line.startswith("mutant ")]
+            print(f"{self.name}: fails unchanged\n" + "\n".join(told))
             sys.exit(2)
         found = re.findall(r"^mutant (\d+)\t(.*?)\t(.*)$", done.stderr, re.M)
         counts = collections.Counter()
