@@ -120,6 +120,16 @@ TEST(Parser, WhatADriverAsks) {
   EXPECT_FALSE(loaded.program->find("none"));
 }
 
+TEST(Parser, RegistersOfOneBlockShareTheirPlaces) {
+  Kernels kernels;
+  std::string text = ".version 8.0\n.target sm_90a\n.entry k() { .reg .b32 %r<1000>; mov.u32 %r0, 1;\n";
+  for (int i = 1; i != 1000; ++i)
+    text += "add.u32 %r" + std::to_string(i) + ", %r" + std::to_string(i - 1) + ", 1;\n";
+  LoadResult loaded = loadModule(text + "ret; }", kernels.device, kernels.memory);
+  ASSERT_TRUE(loaded.program) << loaded.text;
+  EXPECT_EQ(loaded.program->find("k")->frameBytes, 2u * 128);
+}
+
 TEST(Parser, Refusals) {
   checkRefused("mov.b32 %r1, %r2", "expected ';', found 'ret'");
   checkRefused("bra NOWHERE;", "label 'NOWHERE' is not defined");

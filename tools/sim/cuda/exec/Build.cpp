@@ -70,6 +70,7 @@ public:
   std::vector<Located> statements;
   std::vector<int> parents{-1};                                    ///< of scopes
   std::vector<std::vector<const ptx::Declaration *>> variables{1}; ///< by scope
+  std::vector<unsigned> blockOf;                                   ///< the basic block of each statement
   std::vector<bool> meets;                                         ///< a pseudo instruction goes before this statement
 
 private:
@@ -157,7 +158,8 @@ private:
       if (isBranch(*statements[i].statement) || endsFunction(*statements[i].statement))
         leads[i + 1] = true;
     }
-    std::vector<unsigned> blockOf(count), first, last;
+    std::vector<unsigned> first, last;
+    blockOf.resize(count);
     for (unsigned i = 0; i != count; ++i) {
       if (leads[i]) {
         first.push_back(i);
@@ -443,24 +445,75 @@ private:
   void function(const ptx::Function &f, KernelCode &code) {
     state.function = &code;
     Body body(f);
+    KernelCode untouched = code; // parameters only
+    size_t extras = state.program->extras.size();
+    state.lifetimes.clear();
+    pass(body, f, code);
+    bool variables = std::any_of(f.body.begin(), f.body.end(), [](const ptx::Item &item) {
+      return item.kind == ptx::Item::Kind::Declaration &&
+             (item.declaration.space == "global" || item.declaration.space == "const");
+    });
+    // The matrix unit uses registers beyond the last instruction that names them.
+    if (!state.program->trackRegisters && !variables) {
+      findLifetimes(body, code);
+      code = std::move(untouched);
+      state.program->extras.resize(extras);
+      pass(body, f, code);
+    }
+    code.frameBytes = uint32_t(alignUp(code.frameBytes, 64));
+    code.localBytes = uint32_t(alignUp(code.localBytes, 16));
+  }
+
+  void pass(const Body &body, const ptx::Function &f, KernelCode &code) {
+    state.registerCalls = 0;
+    state.callPoisons.clear();
+    state.released.clear();
+    state.ending.clear();
     enterScopes(body, f, code);
     // Where the code of each statement starts is known only while decoding, for operands may add instructions; branches
     // hold statement numbers until the end.
     state.codeIndex.assign(body.statements.size() + 1, 0);
+    accessEnds.assign(body.statements.size(), 0);
     std::vector<std::pair<size_t, size_t>> branches; // code index, statement
     for (size_t i = 0; i != body.statements.size(); ++i) {
       state.codeIndex[i] = unsigned(code.code.size());
       if (body.meets[i])
         addJoin(code, *body.statements[i].statement);
       size_t at = decodeStatement(body, i, code);
+      accessEnds[i] = code.accesses.size();
       if (isBranch(*body.statements[i].statement))
         branches.push_back({at, i});
+      auto ending = state.ending.find(unsigned(i));
+      if (ending != state.ending.end())
+        for (auto &[bytes, slot] : ending->second)
+          state.released[bytes].push_back(slot);
     }
     for (auto [at, i] : branches)
       link(code.code[at], body.statements[i], long(at));
-    code.frameBytes = uint32_t(alignUp(code.frameBytes, 64));
-    code.localBytes = uint32_t(alignUp(code.localBytes, 16));
     scopeSymbols.clear();
+  }
+
+  /// What the accesses of the first pass say. Poison indices tell the registers apart there.
+  void findLifetimes(const Body &body, const KernelCode &code) {
+    std::vector<Decoder::State::Lifetime> byPoison(code.poisonCount);
+    for (size_t i = 0, access = 0; i != body.statements.size(); ++i) {
+      for (; access != accessEnds[i]; ++access) {
+        Decoder::State::Lifetime &lifetime = byPoison[code.accesses[access].poison];
+        if (lifetime.first == ~0u) {
+          lifetime.first = unsigned(i);
+          lifetime.shares = body.statements[i].statement->guard.empty();
+        }
+        if (lifetime.first == i && !code.accesses[access].write)
+          lifetime.shares = false;
+        lifetime.shares &= body.blockOf[lifetime.first] == body.blockOf[i];
+        lifetime.last = unsigned(i);
+      }
+    }
+    state.lifetimes.clear();
+    for (uint32_t poison : state.callPoisons) {
+      state.lifetimes.push_back(byPoison[poison]);
+      state.lifetimes.back().shares &= byPoison[poison].first != ~0u;
+    }
   }
 
   void addJoin(KernelCode &code, const ptx::Statement &next) {
@@ -551,8 +604,7 @@ private:
         symbol.count = d.range;
         name += "<>";
       } else {
-        state.function = &code;
-        symbol.slot = state.newRegister(symbol.bytes, symbol.predicate);
+        symbol.kind = Symbol::Kind::Register; // a place is found when it is first used
       }
     } else if (d.space == "shared") {
       symbol = sharedSymbol(sharedAt.at(key(d)));
@@ -581,6 +633,7 @@ private:
   std::map<const ptx::Function *, std::unordered_map<std::string, Symbol>> paramScopes;
   std::vector<std::unordered_map<std::string, Symbol>> scopeSymbols;
   std::vector<unsigned> chain;
+  std::vector<size_t> accessEnds; ///< by statement: how many accesses were recorded up to its end
 };
 
 std::vector<std::string> splitLines(const std::string &text) {

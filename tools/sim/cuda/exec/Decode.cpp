@@ -58,8 +58,12 @@ Symbol *Decoder::State::find(const std::string &name) {
     --digits;
   for (size_t i = scopes.size(); i-- != 0;) {
     auto it = scopes[i].find(name);
-    if (it != scopes[i].end() && it->second.kind != Symbol::Kind::Range)
-      return &it->second;
+    if (it != scopes[i].end() && it->second.kind != Symbol::Kind::Range) {
+      Symbol &symbol = it->second;
+      if (symbol.kind == Symbol::Kind::Register && !symbol.slot.valid())
+        symbol.slot = newRegister(symbol.bytes, symbol.predicate);
+      return &symbol;
+    }
     if (digits == name.size() || name.size() - digits > 9)
       continue;
     auto range = scopes[i].find(name.substr(0, digits) + "<>");
@@ -77,11 +81,22 @@ Symbol *Decoder::State::find(const std::string &name) {
 Slot Decoder::State::newRegister(unsigned bytes, bool predicate) {
   Slot slot;
   unsigned stored = predicate ? 4 : std::max(bytes, 2u) * warpSize;
-  unsigned alignment = predicate ? 4 : 64;
+  unsigned alignment = predicate ? 4 : 64, call = registerCalls++;
+  const Lifetime *lifetime = call < lifetimes.size() && lifetimes[call].shares ? &lifetimes[call] : nullptr;
+  if (lifetime && !released[stored].empty()) {
+    slot = released[stored].back();
+    released[stored].pop_back();
+    ending[lifetime->last].push_back({stored, slot});
+    callPoisons.push_back(slot.poison);
+    return slot;
+  }
   slot.offset = (function->frameBytes + alignment - 1) & ~(alignment - 1);
   function->frameBytes = slot.offset + stored;
   slot.poison = function->poisonCount;
   function->poisonCount += poisonStride;
+  callPoisons.push_back(slot.poison);
+  if (lifetime)
+    ending[lifetime->last].push_back({stored, slot});
   function->registers32 += predicate ? 0 : std::max(1u, bytes / 4);
   return slot;
 }

@@ -49,6 +49,18 @@ struct Decoder::State {
   const Located *located = nullptr; ///< of the current statement
   std::vector<unsigned> codeIndex;  ///< by statement: where its code starts (pseudo instructions included)
 
+  /// Places of registers that live inside one basic block are used again there. A first pass over a function counts
+  /// newRegister() calls and finds out what becomes of each; the second one makes the same calls and shares places.
+  struct Lifetime {
+    unsigned first = ~0u, last = 0; ///< statements
+    bool shares = true;             ///< all in one block, begins with an unconditional write
+  };
+  std::vector<Lifetime> lifetimes; ///< by call; empty in the first pass
+  unsigned registerCalls = 0;
+  std::vector<uint32_t> callPoisons;                                 ///< by call: the poison index given
+  std::map<unsigned, std::vector<Slot>> released;                    ///< free places, by stored bytes
+  std::map<unsigned, std::vector<std::pair<unsigned, Slot>>> ending; ///< by last statement: stored bytes and place
+
   Symbol *find(const std::string &name);
   Slot newRegister(unsigned bytes, bool predicate);
 };
