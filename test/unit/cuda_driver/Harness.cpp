@@ -152,8 +152,8 @@ Simulated::Simulated() {
   set("ADZE_DRIVER_PATH", folder);
   set("ADZE_CUDA_LIBRARY", folder + "/libcuda_sim.so");
   for (const char *name : {"ADZE_SIM_ARCH", "ADZE_SIM_MEMORY", "ADZE_SIM_OOM_AT", "ADZE_SIM_SEED", "ADZE_SIM_DEVICES",
-                           "ADZE_SIM_MULTIPROCESSORS", "ADZE_SIM_RACES", "ADZE_SIM_ACCURACY", "ADZE_SIM_SUMS",
-                           "ADZE_CUDA_SYNC"})
+                           "ADZE_SIM_MULTIPROCESSORS", "ADZE_SIM_INSTRUCTIONS", "ADZE_SIM_RACES", "ADZE_SIM_ACCURACY",
+                           "ADZE_SIM_SUMS", "ADZE_CUDA_SYNC"})
     unset(name);
   library_ = dlopen((folder + "/libcuda_sim.so").c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   EXPECT_TRUE(library_) << dlerror();

@@ -413,6 +413,59 @@ TEST_F(SimulatedApi, AFaultStaysForEver) {
   EXPECT_EQ(api.memAlloc(&z, 4), kSuccess);
 }
 
+TEST_F(SimulatedApi, EndlessKernelsMeetTheWatchdog) {
+  set("ADZE_SIM_INSTRUCTIONS", "100000");
+  again();
+  CUmodule m =
+      module(".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry spin()\n{\n$again:\n  bra $again;\n}\n");
+  CUfunction f = nullptr;
+  ASSERT_EQ(api.moduleGetFunction(&f, m, "spin"), kSuccess);
+  ASSERT_EQ(api.launchKernel(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr), kSuccess) << simError();
+  expect(api.ctxSynchronize(), kLaunchTimeout, "spin");
+  EXPECT_EQ(api.ctxSynchronize(), kLaunchTimeout);
+}
+
+TEST_F(SimulatedApi, GridsOfThreeDimensions) {
+  // Each block writes 100 x + 10 y + z of its place at its number.
+  CUmodule m = module(R"(.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry place(.param .u64 out)
+{
+  .reg .b32 %r<12>;
+  .reg .b64 %rd<4>;
+  ld.param.u64 %rd1, [out];
+  cvta.to.global.u64 %rd1, %rd1;
+  mov.u32 %r1, %ctaid.x;
+  mov.u32 %r2, %ctaid.y;
+  mov.u32 %r3, %ctaid.z;
+  mov.u32 %r4, %nctaid.x;
+  mov.u32 %r5, %nctaid.y;
+  mad.lo.u32 %r6, %r3, %r5, %r2;
+  mad.lo.u32 %r6, %r6, %r4, %r1;
+  mul.lo.u32 %r7, %r1, 100;
+  mad.lo.u32 %r7, %r2, 10, %r7;
+  add.u32 %r7, %r7, %r3;
+  mul.wide.u32 %rd2, %r6, 4;
+  add.s64 %rd1, %rd1, %rd2;
+  st.global.u32 [%rd1], %r7;
+  ret;
+}
+)");
+  CUfunction f = nullptr;
+  ASSERT_EQ(api.moduleGetFunction(&f, m, "place"), kSuccess);
+  CUdeviceptr x = memory(24 * 4);
+  void *arguments[] = {&x};
+  ASSERT_EQ(api.launchKernel(f, 2, 3, 4, 1, 1, 1, 0, nullptr, arguments, nullptr), kSuccess) << simError();
+  std::vector<int> out(24), expected;
+  ASSERT_EQ(api.memcpyDtoHAsync(out.data(), x, 96, nullptr), kSuccess) << simError();
+  for (int z = 0; z < 4; ++z)
+    for (int y = 0; y < 3; ++y)
+      for (int column = 0; column < 2; ++column)
+        expected.push_back(100 * column + 10 * y + z);
+  EXPECT_EQ(out, expected);
+}
+
 TEST_F(SimulatedApi, UseAfterFreeIsAFault) {
   CUmodule m = module(testKernels());
   CUfunction f = nullptr;

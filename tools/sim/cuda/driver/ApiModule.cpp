@@ -211,6 +211,7 @@ void runKernel(State &state, const Kernel &kernel, const LaunchShape &shape, con
   options.nonPortableCluster = kernel.nonPortableCluster;
   options.programmaticSerialization = shape.programmatic;
   options.checkRaces = state.settings.races;
+  options.maxInstructions = state.settings.maxInstructions;
   options.accuracy = state.settings.accuracy;
   options.promisedSums = state.settings.promisedSums;
   LaunchResult result = adze::sim::launch(*kernel.module->program, *kernel.code, shape.grid, shape.block, shape.cluster,

@@ -106,6 +106,7 @@ Settings Settings::fromEnvironment() {
   out.devices = unsigned(number("ADZE_SIM_DEVICES", 1));
   out.multiprocessors = int(number("ADZE_SIM_MULTIPROCESSORS", 0));
   out.races = number("ADZE_SIM_RACES", 1) != 0;
+  out.maxInstructions = number("ADZE_SIM_INSTRUCTIONS", 0);
   out.accuracy = Accuracy(choice("ADZE_SIM_ACCURACY", {"exact", "largest", "smallest"}));
   out.promisedSums = choice("ADZE_SIM_SUMS", {"measured", "promised"}) == 1;
   return out;

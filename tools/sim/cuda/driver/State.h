@@ -105,6 +105,7 @@ struct Settings {
   unsigned devices = 1;
   int multiprocessors = 0; ///< 0: as many as the real device has
   bool races = true;
+  uint64_t maxInstructions = 0;        ///< warp instructions of one cluster before the watchdog ends it; 0: none
   Accuracy accuracy = Accuracy::Exact; ///< of the .approx functions
   bool promisedSums = false;           ///< tensor units: what PTX promises instead of what was measured
   static Settings fromEnvironment();
