@@ -105,7 +105,7 @@ class Cli(unittest.TestCase):
         self.expect(adze("inspect", self.package, self.package), 2, "too many arguments")
         for absent in ("reduce", "report", "sign", "kit"):
             self.expect(adze(absent), 2)
-        for absent in (["compile", self.onnx, "--quantize=int8"], ["bench", self.package, "--sim"]):
+        for absent in (["compile", self.onnx, "--quantize=int8"], ["compile", self.onnx, "--sim"]):
             self.expect(adze(*absent), 2, "unknown flag")
 
     def test_flag_forms(self):
