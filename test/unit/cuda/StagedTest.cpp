@@ -499,6 +499,7 @@ TEST_F(StagedAttention, PtxasNeitherSpillsNorRepairs) {
   checkAssembly(tool);
 }
 TEST_F(StagedAttention, TwoConsumers) { check(128, 128, false, 130, 300); }
+TEST_F(StagedAttention, OneTurn) { check(128, 64, false, 70, 100); }
 TEST_F(StagedAttention, CausalThreeConsumers) { check(192, 64, true, 200, 200); }
 
 } // namespace
