@@ -1,6 +1,10 @@
 // REQUIRES: adze-opt
 // RUN: adze-opt %S/Inputs/two_dots.mlir --assign-units=machine=%S/../../unit/schedule/machines/arch2201.json | FileCheck %s
 // RUN: adze-opt %S/Inputs/two_dots.mlir --assign-units=machine=%S/../../unit/schedule/machines/sm_90a.json | FileCheck %s --check-prefix=ROLES
+// RUN: sed 's/, batch = 1//' %S/Inputs/two_dots.mlir | adze-opt --assign-units=machine=%S/../../unit/schedule/machines/arch2201.json | FileCheck %s --check-prefix=BATCH
+
+// Where the schedule leaves it open, the machine says how many iterations a step has.
+// BATCH: batch = 2
 
 // Loads go to the first unit of the route to their reader and run one stage ahead; a free tile has no unit; an untagged op
 // joins its consumer.

@@ -4,7 +4,7 @@ tile.kernel @two_dots attributes {
     key = "test", dims = ["M", "K"],
     arg_types = [!tile.ref<bf16, in>, !tile.ref<bf16, in>, !tile.ref<bf16, in>, !tile.ref<f32, out>],
     grid_extents = affine_map<(m, k) -> (m)>, grid_steps = array<i64: 64>,
-    schedule = #tile.schedule<grid = {}, loops = {kv = {stages = {qk = 0, soft = 1, pv = 2}}}, ops = {}>} body {
+    schedule = #tile.schedule<grid = {}, loops = {kv = {stages = {qk = 0, soft = 1, pv = 2}, batch = 1}}, ops = {}>} body {
 ^bb0(%M: index, %K: index, %q_: !tile.ref<bf16, in>, %k_: !tile.ref<bf16, in>, %v_: !tile.ref<bf16, in>, %o_: !tile.ref<f32, out>, %i: index):
   %c0 = arith.constant 0 : index
   %c64 = arith.constant 64 : index
