@@ -24,6 +24,10 @@
 #include "targets/gpu/lower/Lowering.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -109,6 +113,25 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine, unsigned optLe
   builder.buildPerModuleDefaultPipeline(level).run(module, mam);
 }
 
+/// TargetMachine::addPassesToEmitFile without machine sinking: it moves a chain of sums behind the last barrier, where
+/// its last user is, and all its operands stay alive until there (over 400 registers in a depthwise convolution).
+bool addTextPasses(llvm::legacy::PassManager &pm, llvm::CodeGenTargetMachineImpl &machine,
+                   llvm::raw_pwrite_stream &os) {
+  auto *info = new llvm::MachineModuleInfoWrapperPass(&machine); // owned by pm
+  llvm::TargetPassConfig *config = machine.createPassConfig(pm);
+  config->disablePass(&llvm::MachineSinkingLegacyID);
+  pm.add(config);
+  pm.add(info);
+  if (config->addISelPasses())
+    return false;
+  config->addMachinePasses();
+  config->setInitialized();
+  if (machine.addAsmPrinter(pm, os, nullptr, llvm::CodeGenFileType::AssemblyFile, info->getMMI().getContext()))
+    return false;
+  pm.add(llvm::createFreeMachineFunctionPass());
+  return true;
+}
+
 void dump(const SerializeOptions &options, llvm::StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print) {
   if (options.dumpDir.empty())
     return;
@@ -158,7 +181,7 @@ std::string generatePart(ModuleOp part, size_t number, const TargetArch &arch, c
   llvm::SmallVector<char, 0> buffer;
   llvm::raw_svector_ostream os(buffer);
   llvm::legacy::PassManager pm;
-  if (machine->addPassesToEmitFile(pm, os, nullptr, llvm::CodeGenFileType::AssemblyFile))
+  if (!addTextPasses(pm, static_cast<llvm::CodeGenTargetMachineImpl &>(*machine), os))
     return "the NVPTX back end cannot write text";
   pm.run(*module);
   ptx.assign(buffer.begin(), buffer.end());

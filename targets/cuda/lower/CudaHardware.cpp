@@ -40,6 +40,49 @@ void CudaHardware::barrier(ImplicitLocOpBuilder &b, const gpu::Group &group) {
                             NVVM::BarrierReductionAttr(), Value());
 }
 
+/// A predicated load. `otherwise` is tied to the results, so that a lane that does not load keeps it.
+Value CudaHardware::loadWhere(ImplicitLocOpBuilder &b, Value ok, Value pointer, Type type, unsigned align,
+                              Value otherwise) {
+  auto vec = dyn_cast<VectorType>(type);
+  unsigned element = scalar::bitWidth(getElementTypeOrSelf(type)), bits = element * (vec ? vec.getNumElements() : 1);
+  unsigned word = bits >= 32 ? 32 : bits, count = bits / word;
+  if (word < 8 || count > 4 || count == 3 || word * count != bits || align * 8 < bits)
+    return {};
+  // A byte has no register of its own: it is loaded into one of 16 bits.
+  Type wordType = b.getIntegerType(word), registerType = b.getIntegerType(std::max(16u, word));
+  Type wordsType = count == 1 ? wordType : Type(VectorType::get({count}, wordType));
+  Value words = type == wordsType ? otherwise : Value(LLVM::BitcastOp::create(b, wordsType, otherwise));
+  std::string outs, names, ties, constraint = word == 32 ? "r" : "h";
+  SmallVector<Value> operands = {ok, pointer};
+  for (unsigned i = 0; i < count; ++i) {
+    Value w = count == 1 ? words : Value(LLVM::ExtractElementOp::create(b, words, constant(b, i)));
+    operands.push_back(word == 8 ? Value(arith::ExtUIOp::create(b, registerType, w)) : w);
+    outs += "=" + constraint + ",";
+    names += (i ? ", $" : "$") + std::to_string(i);
+    ties += "," + std::to_string(i);
+  }
+  std::string vector = count == 1 ? "" : ".v" + std::to_string(count);
+  std::string text = "@$" + std::to_string(count) + " ld.global.nc" + vector +
+                     (word == 8 ? ".u8 " : ".b" + std::to_string(word) + " ") +
+                     (count == 1 ? names : "{" + names + "}") + ", [$" + std::to_string(count + 1) + "];";
+  Type result = registerType;
+  if (count > 1)
+    result = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(count, registerType));
+  Value loaded =
+      LLVM::InlineAsmOp::create(b, result, operands, text, outs + "b,l" + ties, /*has_side_effects=*/false,
+                                /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+          .getResult(0);
+  if (count == 1) {
+    if (word == 8)
+      loaded = arith::TruncIOp::create(b, wordType, loaded);
+    return type == wordType ? loaded : Value(LLVM::BitcastOp::create(b, type, loaded));
+  }
+  Value out = LLVM::UndefOp::create(b, wordsType);
+  for (unsigned i = 0; i < count; ++i)
+    out = LLVM::InsertElementOp::create(b, out, LLVM::ExtractValueOp::create(b, loaded, i), constant(b, i));
+  return type == wordsType ? out : Value(LLVM::BitcastOp::create(b, type, out));
+}
+
 void CudaHardware::asyncCopy(ImplicitLocOpBuilder &b, Value sharedPtr, Value globalPtr, unsigned bytes, Value live) {
   // .cg (16 bytes only) keeps streamed tiles out of L1.
   auto cache = bytes == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;

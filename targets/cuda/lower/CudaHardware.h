@@ -4,6 +4,7 @@
 
 #include "compiler/target/Target.h"
 #include "targets/gpu/lower/Hardware.h"
+#include "targets/gpu/lower/PredicatedLoads.h"
 
 namespace adze::cuda {
 using namespace mlir;
@@ -24,7 +25,7 @@ private:
 
 /// One kernel's view of the machine. Positions, exchanges, barriers, copies and launch bounds are in CudaHardware.cpp;
 /// how dots and pipelined loops are done is in the other files of this folder.
-class CudaHardware : public gpu::Hardware {
+class CudaHardware : public gpu::Hardware, public gpu::PredicatedLoads {
 public:
   explicit CudaHardware(const TargetArch &arch);
 
@@ -38,6 +39,8 @@ public:
   Value shuffleXor(ImplicitLocOpBuilder &b, Value v, unsigned mask) override;
   Value shuffleFrom(ImplicitLocOpBuilder &b, Value v, Value lane) override;
   void barrier(ImplicitLocOpBuilder &b, const gpu::Group &group) override;
+  Value loadWhere(ImplicitLocOpBuilder &b, Value ok, Value pointer, Type type, unsigned align,
+                  Value otherwise) override;
   void asyncCopy(ImplicitLocOpBuilder &b, Value sharedPtr, Value globalPtr, unsigned bytes, Value live) override;
   void asyncCommit(ImplicitLocOpBuilder &b) override;
   void asyncWait(ImplicitLocOpBuilder &b, unsigned pending) override;

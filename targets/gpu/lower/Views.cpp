@@ -1,6 +1,7 @@
 // Views at run time, and loads and stores of tiles.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "targets/gpu/lower/Access.h"
+#include "targets/gpu/lower/PredicatedLoads.h"
 
 namespace adze::gpu {
 using namespace adze::tile;
@@ -163,10 +164,19 @@ static Value asStored(Lowering &l, Value reg, Type element) {
   return l.math->toStorage(reg, element);
 }
 
+/// The pointer leads into an argument of the kernel that nobody writes while the kernel runs.
+static bool isReadOnly(Lowering &l, Value pointer) {
+  while (auto step = pointer.getDefiningOp<LLVM::GEPOp>())
+    pointer = step.getBase();
+  auto arg = dyn_cast<BlockArgument>(pointer);
+  return arg && arg.getOwner() == &l.func.getBody().front() && l.func.getArgAttr(arg.getArgNumber(), "llvm.readonly");
+}
+
 TileValue Lowering::loadThrough(Access &access, const Layout &layout, Type element, Attribute pad) {
   TileValue out{layout, element, {}};
   Type stored = math->storageType(element);
   unsigned width = access.vector(), bytes = std::max(1u, scalar::bitWidth(stored) / 8);
+  auto *predicated = dynamic_cast<PredicatedLoads *>(&hw);
   Type type = width == 1 ? stored : Type(VectorType::get({width}, stored));
   Value fill = this->element(pad, element), filler = math->toStorage(fill, element);
   Value fillers = filler;
@@ -185,11 +195,16 @@ TileValue Lowering::loadThrough(Access &access, const Layout &layout, Type eleme
     // Conditions and addresses are shared by registers, so they are computed outside the branches.
     access.pointer(r);
     Value ok = access.inside(r, width);
+    auto loadOr = [&](Value where, unsigned reg, Type t, unsigned align, Value otherwise) -> Value {
+      if (where && predicated && isReadOnly(*this, access.pointer(reg)))
+        if (Value v = predicated->loadWhere(b, where, access.pointer(reg), t, align, otherwise))
+          return v;
+      return guarded(where, t, [&] { return loadAt(reg, t, align); }, [&] { return otherwise; });
+    };
     auto elementwise = [&]() -> Value {
       Value v = fillers;
       for (unsigned i = 0; i < width; ++i) {
-        Value x =
-            guarded(access.inside(r + i), stored, [&] { return loadAt(r + i, stored, bytes); }, [&] { return filler; });
+        Value x = loadOr(access.inside(r + i), r + i, stored, bytes, filler);
         v = LLVM::InsertElementOp::create(b, v, x, c32(i));
       }
       return v;
@@ -198,9 +213,9 @@ TileValue Lowering::loadThrough(Access &access, const Layout &layout, Type eleme
       access.pointer(r + i);
       access.inside(r + i);
     }
-    Value v = guarded(
-        ok, type, [&] { return loadAt(r, type, bytes * width); },
-        [&] { return width == 1 || access.wholeRuns() ? fillers : elementwise(); });
+    Value v = width == 1 || access.wholeRuns()
+                  ? loadOr(ok, r, type, bytes * width, fillers)
+                  : guarded(ok, type, [&] { return loadAt(r, type, bytes * width); }, elementwise);
     for (unsigned i = 0; i < width; ++i) {
       Value x = width == 1 ? v : Value(LLVM::ExtractElementOp::create(b, v, c32(i)));
       out.regs.push_back(asRegister(*this, x, element));
