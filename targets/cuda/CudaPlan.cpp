@@ -189,7 +189,7 @@ Plan planConv(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   plan.params = {{"swap", 1}, {"BF", b.m}, {"BP", b.n}, {"BC", bc}, {"warps", b.warps}, {"stages", 3}, {"granule", 16}};
   // All taps of few channels in one step, where a thread's share of the pixels' neighbourhoods stays in its registers.
   int64_t patch = c * std::max<int64_t>(1, p.extent("T"));
-  plan.params["merge"] = c < 16 && patch <= 512 && patch * b.n <= 32 * 32 * std::max<int64_t>(1, b.warps);
+  plan.params["merge"] = c < 16 && patch <= 512 && patch * b.n <= 16 * 32 * std::max<int64_t>(1, b.warps);
   MLIRContext *context = contextOf(p);
   if (p.flag("pack_w") && context && bits >= 16)
     plan.packing["w"] = filterPacking(context, p.flag("spatial", 2));
