@@ -27,10 +27,10 @@ struct CompileOptions {
   unsigned threads = 0; ///< 0 = all cores
   bool fuse = true;
   bool stripDebug = false;
-  bool tf32 = false;        ///< float32 products may be tf32
-  bool integerData = false; ///< KernelOptions::integerData, for the test suite
-  std::string dumpDir;      ///< "" = no dumps; otherwise one numbered file a tier and target
-  std::string commandLine;  ///< flags for the provenance record, without paths
+  bool tf32 = false;                           ///< float32 products may be tf32
+  bool integerData = false;                    ///< KernelOptions::integerData, for the test suite
+  std::string dumpDir;                         ///< "" = no dumps; otherwise one numbered file a tier and target
+  std::string commandLine;                     ///< flags for the provenance record, without paths
   std::map<std::string, std::string> programs; ///< SerializeOptions::programs
   ProgressFn progress;
   const std::atomic<bool> *cancelled = nullptr; ///< polled; set by Ctrl-C

@@ -55,7 +55,8 @@ void inlineFinish(KernelOp kernel) {
   kernel.removeSplitAttr();
 }
 
-/// Where flags are dear the machine wants several iterations a step: loops with stages that leave it open get its number.
+/// Where flags are dear the machine wants several iterations a step: loops with stages that leave it open get its
+/// number.
 void defaultBatches(KernelOp kernel, const Machine &machine) {
   int64_t batch = machine.value("default_batch", 1);
   auto schedule = kernel.getSchedule();
