@@ -9,7 +9,7 @@ import sys
 
 OP = re.compile(r'^def\s+\w+\s*:\s*Tile_(?:Pure)?Op<"([a-z_]+)"', re.M)
 NAMED = re.compile(r"`tile\.([a-z_]+)`")
-ATTRIBUTES = {"loop", "unit", "stage"}  # `tile.loop` and the like are attributes, not ops
+ATTRIBUTES = {"loop", "unit", "stage", "in_place"}  # `tile.loop` and the like are attributes, not ops
 
 
 def compare(td, page):
