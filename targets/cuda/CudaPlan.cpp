@@ -290,7 +290,7 @@ Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
     return planSlabs(p, 1024, 1024);
   if (p.family == "rnn") {
     Plan plan;
-    plan.params = {{"BM", 16}};
+    plan.params = {{"BM", 16}, {"warps", 8}};
     return plan;
   }
   Plan plan; // the builders' defaults
