@@ -62,7 +62,7 @@ void removeAll() {
   State &s = state();
   std::lock_guard<std::mutex> lock(s.mutex);
   for (const std::string &directory : s.directories)
-    llvm::sys::fs::remove_directories(directory);
+    (void)llvm::sys::fs::remove_directories(directory); // best effort
   s.directories.clear();
 }
 
@@ -157,7 +157,7 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::lock_guard<std::mutex> lock(state().mutex);
   forgetForCrash(directory);
   if (state().directories.erase(directory))
-    llvm::sys::fs::remove_directories(directory);
+    (void)llvm::sys::fs::remove_directories(directory); // best effort
 }
 
 std::string adze::cli::writeReproducer(const std::string &details) {

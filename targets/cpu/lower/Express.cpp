@@ -352,7 +352,7 @@ Value Lowering::emitBitcast(BitcastOp op, const Coord &c) {
       if (c.vdim == static_cast<int>(last))
         s.step = c.step * (tb / fb);
       Value part = emit(op.getSource(), s);
-      part = arith::ShLIOp::create(b, part, constLike(part.getType(), int64_t(p * fb)));
+      part = arith::ShLIOp::create(b, part, constLike(part.getType(), int64_t(p) * fb));
       byte = byte ? Value(arith::OrIOp::create(b, byte, part)) : part;
     }
     if (tb != 8)
