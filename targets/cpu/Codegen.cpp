@@ -15,14 +15,11 @@
 #include "mlir/Transforms/Passes.h"
 #include "targets/cpu/CpuTarget.h"
 #include "targets/cpu/lower/Lowering.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "targets/llvm/Steps.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
@@ -80,44 +77,6 @@ std::unique_ptr<llvm::TargetMachine> makeMachine(const TargetArch &arch, unsigne
       llvm::Triple(arch.triple), arch.cpu, arch.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small, level));
 }
 
-/// The vectors are there already: no vectoriser, no unroller.
-void optimize(llvm::Module &module, llvm::TargetMachine &machine, unsigned optLevel) {
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  tuning.LoopInterleaving = false;
-  llvm::PassBuilder builder(&machine, tuning);
-  llvm::LoopAnalysisManager lam;
-  llvm::FunctionAnalysisManager fam;
-  llvm::CGSCCAnalysisManager cam;
-  llvm::ModuleAnalysisManager mam;
-  // No function of libm or libc may be assumed, except that loops may become memset and memcpy.
-  llvm::TargetLibraryInfoImpl library(module.getTargetTriple());
-  library.disableAllFunctions();
-  fam.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
-  builder.registerModuleAnalyses(mam);
-  builder.registerCGSCCAnalyses(cam);
-  builder.registerFunctionAnalyses(fam);
-  builder.registerLoopAnalyses(lam);
-  builder.crossRegisterProxies(lam, fam, cam, mam);
-  auto level = optLevel == 0   ? llvm::OptimizationLevel::O1
-               : optLevel >= 3 ? llvm::OptimizationLevel::O3
-                               : llvm::OptimizationLevel::O2;
-  builder.buildPerModuleDefaultPipeline(level).run(module, mam);
-}
-
-void dump(const SerializeOptions &options, llvm::StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print) {
-  if (options.dumpDir.empty())
-    return;
-  llvm::SmallString<128> path(options.dumpDir);
-  llvm::sys::path::append(path, name);
-  std::error_code ec;
-  llvm::raw_fd_ostream os(path, ec);
-  if (!ec)
-    print(os);
-}
-
 /// One part: LLVM IR in a context of its own, then an object. Returns an error text or "".
 std::string generatePart(ModuleOp part, size_t number, const TargetArch &arch, const SerializeOptions &options,
                          std::string &object) {
@@ -141,9 +100,9 @@ std::string generatePart(ModuleOp part, size_t number, const TargetArch &arch, c
     f.addFnAttr(llvm::Attribute::NoUnwind);
   }
   std::string name = arch.arch + ".part" + std::to_string(number);
-  dump(options, name + ".ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
-  optimize(*module, *machine, options.optLevel);
-  dump(options, name + ".opt.ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
+  dumpFile(options, name + ".ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
+  optimizeModule(*module, *machine, options.optLevel);
+  dumpFile(options, name + ".opt.ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
   llvm::SmallVector<char, 0> buffer;
   llvm::raw_svector_ostream os(buffer);
   llvm::legacy::PassManager pm;
@@ -194,7 +153,7 @@ FailureOr<std::vector<std::string>> generateObjects(ModuleOp lowered, const Targ
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
   });
-  dump(options, arch.arch + ".loops.mlir", [&](llvm::raw_ostream &os) { lowered.print(os); });
+  dumpFile(options, arch.arch + ".loops.mlir", [&](llvm::raw_ostream &os) { lowered.print(os); });
   if (failed(toLLVMDialect(lowered)))
     return failure();
   SmallVector<LLVM::LLVMFuncOp> functions(lowered.getOps<LLVM::LLVMFuncOp>());

@@ -22,8 +22,8 @@
 #include "targets/cuda/lower/CudaHardware.h"
 #include "targets/gpu/lower/Dot.h"
 #include "targets/gpu/lower/Lowering.h"
+#include "targets/llvm/Steps.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
 #include "llvm/CodeGen/MachineModuleInfo.h"
 #include "llvm/CodeGen/Passes.h"
@@ -34,9 +34,6 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
@@ -87,32 +84,6 @@ std::unique_ptr<llvm::TargetMachine> makeMachine(const TargetArch &arch, unsigne
       llvm::Triple(arch.triple), arch.cpu, arch.features, options, std::nullopt, std::nullopt, level));
 }
 
-/// Registers are laid out by the lowering already: no vectoriser, no unroller.
-void optimize(llvm::Module &module, llvm::TargetMachine &machine, unsigned optLevel) {
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  tuning.LoopInterleaving = false;
-  llvm::PassBuilder builder(&machine, tuning);
-  llvm::LoopAnalysisManager lam;
-  llvm::FunctionAnalysisManager fam;
-  llvm::CGSCCAnalysisManager cam;
-  llvm::ModuleAnalysisManager mam;
-  llvm::TargetLibraryInfoImpl library(module.getTargetTriple());
-  library.disableAllFunctions();
-  fam.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
-  builder.registerModuleAnalyses(mam);
-  builder.registerCGSCCAnalyses(cam);
-  builder.registerFunctionAnalyses(fam);
-  builder.registerLoopAnalyses(lam);
-  builder.crossRegisterProxies(lam, fam, cam, mam);
-  auto level = optLevel == 0   ? llvm::OptimizationLevel::O1
-               : optLevel >= 3 ? llvm::OptimizationLevel::O3
-                               : llvm::OptimizationLevel::O2;
-  builder.buildPerModuleDefaultPipeline(level).run(module, mam);
-}
-
 /// TargetMachine::addPassesToEmitFile without machine sinking: it moves a chain of sums behind the last barrier, where
 /// its last user is, and all its operands stay alive until there (over 400 registers in a depthwise convolution).
 bool addTextPasses(llvm::legacy::PassManager &pm, llvm::CodeGenTargetMachineImpl &machine,
@@ -130,17 +101,6 @@ bool addTextPasses(llvm::legacy::PassManager &pm, llvm::CodeGenTargetMachineImpl
     return false;
   pm.add(llvm::createFreeMachineFunctionPass());
   return true;
-}
-
-void dump(const SerializeOptions &options, llvm::StringRef name, llvm::function_ref<void(llvm::raw_ostream &)> print) {
-  if (options.dumpDir.empty())
-    return;
-  llvm::SmallString<128> path(options.dumpDir);
-  llvm::sys::path::append(path, name);
-  std::error_code ec;
-  llvm::raw_fd_ostream os(path, ec);
-  if (!ec)
-    print(os);
 }
 
 /// What LLVM says while it generates code is an error of the compiler, never text on the terminal.
@@ -175,9 +135,9 @@ std::string generatePart(ModuleOp part, size_t number, const TargetArch &arch, c
     if (!f.isDeclaration())
       f.addFnAttr(llvm::Attribute::NoUnwind);
   std::string name = arch.arch + ".part" + std::to_string(number);
-  dump(options, name + ".ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
-  optimize(*module, *machine, options.optLevel);
-  dump(options, name + ".opt.ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
+  dumpFile(options, name + ".ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
+  optimizeModule(*module, *machine, options.optLevel);
+  dumpFile(options, name + ".opt.ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
   llvm::SmallVector<char, 0> buffer;
   llvm::raw_svector_ostream os(buffer);
   llvm::legacy::PassManager pm;
@@ -240,7 +200,7 @@ FailureOr<std::string> generatePtx(ModuleOp lowered, const TargetArch &arch, con
     LLVMInitializeNVPTXTargetMC();
     LLVMInitializeNVPTXAsmPrinter();
   });
-  dump(options, arch.arch + ".threads.mlir", [&](llvm::raw_ostream &os) { lowered.print(os); });
+  dumpFile(options, arch.arch + ".threads.mlir", [&](llvm::raw_ostream &os) { lowered.print(os); });
   if (failed(toLLVMDialect(lowered)))
     return failure();
   SmallVector<LLVM::LLVMFuncOp> functions(lowered.getOps<LLVM::LLVMFuncOp>());
