@@ -126,7 +126,7 @@ class Gate:
         """One row of the table, or None."""
         where, package = f"{name} for {arch}", self.work / "model.adze"
         package.unlink(missing_ok=True)
-        result = run([self.adze, "compile", str(model), "-o", str(package), f"--target=cuda:{arch}", "--ptxas=none",
+        result = run([self.adze, "compile", str(model), "-o", str(package), f"--target=cuda:{arch}", f"--ptxas={self.ptxas}",
                       "--strip-debug"])
         if result.returncode == UNSUPPORTED:  # on every target: the test of the models knows
             print(f"{where}: not supported by the compiler")

@@ -198,14 +198,14 @@ private:
       c.to = buffers.lookup(copy.getTo());
       c.from = buffers.lookup(copy.getFrom());
       c.bytes = exprs.get(copy.getBytes());
-      command.op.Set(std::move(c));
+      command.op.Set(c);
     } else if (auto fill = dyn_cast<exec::FillOp>(op)) {
       fb::FillT f;
       f.to = buffers.lookup(fill.getTo());
       f.pattern = fill.getPattern();
       f.pattern_bytes = fill.getPatternBytes();
       f.bytes = exprs.get(fill.getBytes());
-      command.op.Set(std::move(f));
+      command.op.Set(f);
     } else if (auto store = dyn_cast<exec::StoreExprsOp>(op)) {
       fb::StoreExprsT s;
       s.to = buffers.lookup(store.getTo());
@@ -232,7 +232,7 @@ private:
     i.condition = buffers.lookup(op.getCondition());
     i.then_program = *yes;
     i.else_program = *no;
-    command.op.Set(std::move(i));
+    command.op.Set(i);
     return success();
   }
 
@@ -249,7 +249,7 @@ private:
       l.condition = buffers.lookup(op.getCondition());
     if (op.getIteration())
       l.iteration = buffers.lookup(op.getIteration());
-    command.op.Set(std::move(l));
+    command.op.Set(l);
     return success();
   }
 

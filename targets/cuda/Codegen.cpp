@@ -24,12 +24,14 @@
 #include "targets/gpu/lower/Lowering.h"
 #include "targets/llvm/Steps.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Analysis/LoopInfo.h"
 #include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
 #include "llvm/CodeGen/MachineModuleInfo.h"
 #include "llvm/CodeGen/Passes.h"
 #include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -37,6 +39,7 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
+#include "llvm/Transforms/Utils/LoopUtils.h"
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -117,6 +120,18 @@ struct Messages : llvm::DiagnosticHandler {
   }
 };
 
+/// Loops stay loops: what should be unrolled is by now, and ptxas unrolls the rest until it spills.
+void keepLoops(llvm::Module &module) {
+  for (llvm::Function &f : module) {
+    if (f.isDeclaration())
+      continue;
+    llvm::DominatorTree dominators(f);
+    llvm::LoopInfo loops(dominators);
+    for (llvm::Loop *loop : loops.getLoopsInPreorder())
+      llvm::addStringMetadataToLoop(loop, "llvm.loop.unroll.disable");
+  }
+}
+
 /// One part: LLVM IR in a context of its own, then PTX. Returns an error text or "".
 std::string generatePart(ModuleOp part, size_t number, const TargetArch &arch, const SerializeOptions &options,
                          std::string &ptx) {
@@ -137,6 +152,7 @@ std::string generatePart(ModuleOp part, size_t number, const TargetArch &arch, c
   std::string name = arch.arch + ".part" + std::to_string(number);
   dumpFile(options, name + ".ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
   optimizeModule(*module, *machine, options.optLevel);
+  keepLoops(*module);
   dumpFile(options, name + ".opt.ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
   llvm::SmallVector<char, 0> buffer;
   llvm::raw_svector_ostream os(buffer);

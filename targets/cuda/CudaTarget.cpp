@@ -33,13 +33,13 @@ llvm::Error archError(llvm::StringRef spec, llvm::StringRef why) {
                                      "': " + why.str() + "; use cuda (images for sm_80 and sm_90a)" + names);
 }
 
-/// The cubin, or "" where the machine that compiles has no ptxas that knows the architecture.
-FailureOr<std::string> assembleFor(ModuleOp module, const std::string &ptx, const TargetArch &arch,
+/// The cubin, or "" where the machine that compiles has no ptxas that knows the architecture. `ptx` may get directives.
+FailureOr<std::string> assembleFor(ModuleOp module, std::string &ptx, const TargetArch &arch,
                                    const SerializeOptions &options) {
   auto ptxas = options.programs.find("ptxas");
   if (ptxas == options.programs.end() || ptxas->second.empty() || !cuda::ptxasKnows(ptxas->second, arch))
     return std::string();
-  llvm::Expected<cuda::Assembled> assembled = cuda::assemble(ptxas->second, ptx, arch.arch);
+  llvm::Expected<cuda::Assembled> assembled = cuda::assembleUnspilled(ptxas->second, ptx, arch.arch);
   if (!assembled)
     return module.emitError() << ptxas->second << " refuses the code for " << arch.arch << ": "
                               << llvm::toString(assembled.takeError())

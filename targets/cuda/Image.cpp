@@ -17,12 +17,12 @@ std::string packImage(const TargetArch &arch, llvm::ArrayRef<ImagePart> parts) {
   start = (start + kImageAlignment - 1) / kImageAlignment * kImageAlignment;
   for (const ImagePart &part : parts) {
     align();
-    ImageEntry e{};
-    e.kind = part.cubin ? ImageKind::cubin : ImageKind::ptx;
-    e.arch = smOf(arch);
-    e.flags = isArchSpecific(arch) ? kArchSpecific : 0;
-    e.ptxVersion = part.cubin ? 0 : ptxVersionOf(arch);
-    e.offset = start + payload.size();
+    ImageEntry e{part.cubin ? ImageKind::cubin : ImageKind::ptx,
+                 smOf(arch),
+                 isArchSpecific(arch) ? kArchSpecific : 0u,
+                 part.cubin ? 0 : ptxVersionOf(arch),
+                 start + payload.size(),
+                 0};
     payload += part.bytes;
     if (!part.cubin)
       payload += '\0';

@@ -1,6 +1,7 @@
 #include "targets/cuda/Ptxas.h"
 #include "targets/cuda/CudaTarget.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
@@ -9,6 +10,7 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdlib>
+#include <set>
 
 using namespace llvm;
 
@@ -124,6 +126,51 @@ Expected<Assembled> assemble(StringRef ptxas, StringRef ptx, StringRef arch) {
   return result;
 }
 
+/// The text with room for all registers in the kernels of `names`.
+static std::string withAllRegisters(StringRef ptx, const std::set<std::string> &names) {
+  std::string out;
+  bool chosen = false;
+  SmallVector<StringRef> lines;
+  ptx.split(lines, '\n');
+  for (auto [i, line] : enumerate(lines)) {
+    out.append(i ? "\n" : "").append(line.begin(), line.end());
+    if (line.contains(".entry "))
+      chosen = names.count(line.split(".entry ").second.take_until([](char c) { return c == '('; }).str());
+    if (chosen && line.starts_with(".maxntid"))
+      out += "\n.minnctapersm 1";
+    chosen &= !line.starts_with("{");
+  }
+  return out;
+}
+
+Expected<Assembled> assembleUnspilled(StringRef ptxas, std::string &ptx, StringRef arch) {
+  Expected<Assembled> first = assemble(ptxas, ptx, arch);
+  if (!first)
+    return first;
+  std::set<std::string> spilling;
+  for (const auto &[name, r] : first->kernels)
+    if (r.spills())
+      spilling.insert(name);
+  if (spilling.empty())
+    return first;
+  std::string roomy = withAllRegisters(ptx, spilling);
+  Expected<Assembled> second = assemble(ptxas, roomy, arch);
+  if (!second)
+    return second;
+  std::set<std::string> helped;
+  for (const std::string &name : spilling)
+    if (!second->kernels[name].spills())
+      helped.insert(name);
+  if (helped.empty())
+    return first;
+  if (helped.size() != spilling.size()) {
+    roomy = withAllRegisters(ptx, helped);
+    second = assemble(ptxas, roomy, arch);
+  }
+  ptx = std::move(roomy);
+  return second;
+}
+
 std::vector<std::string> silentRepairs(const Assembled &assembled) {
   std::vector<std::string> found;
   SmallVector<StringRef> lines;
@@ -132,7 +179,7 @@ std::vector<std::string> silentRepairs(const Assembled &assembled) {
     if (line.contains("C7508") || line.contains("C7517") || line.contains("C7519"))
       found.push_back(line.trim().str());
   for (const auto &[name, r] : assembled.kernels)
-    if (r.spillStores || r.spillLoads)
+    if (r.spills())
       found.push_back(name + " spills " + std::to_string(r.spillStores) + " bytes of stores and " +
                       std::to_string(r.spillLoads) + " of loads");
   return found;

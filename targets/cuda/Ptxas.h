@@ -18,6 +18,7 @@ struct KernelResources {
   unsigned registers = 0;
   uint64_t sharedBytes = 0; // static
   uint64_t stackBytes = 0, spillStores = 0, spillLoads = 0;
+  bool spills() const { return spillStores || spillLoads; }
 };
 
 struct Assembled {
@@ -36,6 +37,10 @@ bool ptxasKnows(llvm::StringRef ptxas, const TargetArch &arch);
 /// Assembles a text. The cubin depends on the text and the version of ptxas only, not on any path. Error: what ptxas
 /// says.
 llvm::Expected<Assembled> assemble(llvm::StringRef ptxas, llvm::StringRef ptx, llvm::StringRef arch);
+
+/// As assemble. ptxas may spill a few bytes to fit one more block on a multiprocessor; kernels that keep everything in
+/// registers without that aim (.minnctapersm 1) get the directive, in `ptx` too.
+llvm::Expected<Assembled> assembleUnspilled(llvm::StringRef ptxas, std::string &ptx, llvm::StringRef arch);
 
 /// Lines of ptxas that mean that it changed or serialised what the text says: waits or fences that it adds to matrix
 /// instructions (C7517, C7519), register allocations that it ignores (C7508), and spills.

@@ -84,7 +84,7 @@ std::string difference(const adze_tensor_t &got, const Array &want, const Limits
   if (!floatAt(got.dtype, want.bytes.data(), 0, w)) {
     size_t width = want.bytes.size() / size_t(n);
     for (int64_t i = 0; i < n; ++i)
-      if (std::memcmp(static_cast<const char *>(got.data) + i * width, want.bytes.data() + i * width, width)) {
+      if (std::memcmp(static_cast<const char *>(got.data) + i * width, want.bytes.data() + i * width, width) != 0) {
         first = first < 0 ? i : first;
         ++wrong;
       }

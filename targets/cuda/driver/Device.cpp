@@ -152,8 +152,7 @@ adze_device::~adze_device() {
       api.memPoolDestroy(pool);
     if (memoryStream)
       api.streamDestroy(memoryStream);
-  } catch (const Error &) {
-    // A lost device: its context takes everything with it.
+  } catch (const Error &) { // NOLINT(bugprone-empty-catch): a lost device's context takes everything with it
   }
   api.primaryCtxRelease(device);
 }

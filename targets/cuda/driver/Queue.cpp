@@ -3,6 +3,7 @@
 #include "targets/cuda/driver/Error.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <memory>
 
@@ -183,6 +184,7 @@ void adze_queue::copy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
 void adze_queue::fill(CUdeviceptr to, uint64_t pattern, uint32_t patternBytes, size_t bytes) {
   const Api &api = device.api;
   const char *what = "a fill failed";
+  assert(patternBytes && "a pattern has bytes");
   // The narrowest form that says the same.
   while (patternBytes > 1) {
     uint32_t half = patternBytes / 2;

@@ -2,6 +2,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "targets/gpu/lower/Access.h"
 #include "targets/gpu/lower/PredicatedLoads.h"
+#include <cassert>
 
 namespace adze::gpu {
 using namespace adze::tile;
@@ -149,18 +150,23 @@ Value Lowering::element(Attribute pad, Type type) {
   return arith::ConstantOp::create(b, b.getZeroAttr(math->regType(type)));
 }
 
+/// The bits that belong to a value of a type narrower than a byte.
+static int64_t maskOf(Type element) {
+  unsigned bits = scalar::bitWidth(element);
+  assert(bits < 8 && "a whole byte needs no mask");
+  return (int64_t(1) << bits) - 1;
+}
+
 /// A stored value as a register: bits beyond the type are dropped.
 static Value asRegister(Lowering &l, Value stored, Type element) {
   if (scalar::isSubByte(element))
-    stored = arith::AndIOp::create(l.b, stored,
-                                   l.math->constLike(stored.getType(), (int64_t(1) << scalar::bitWidth(element)) - 1));
+    stored = arith::AndIOp::create(l.b, stored, l.math->constLike(stored.getType(), maskOf(element)));
   return l.math->fromStorage(stored, element);
 }
 
 static Value asStored(Lowering &l, Value reg, Type element) {
   if (scalar::isSubByte(element))
-    reg = arith::AndIOp::create(l.b, reg,
-                                l.math->constLike(reg.getType(), (int64_t(1) << scalar::bitWidth(element)) - 1));
+    reg = arith::AndIOp::create(l.b, reg, l.math->constLike(reg.getType(), maskOf(element)));
   return l.math->toStorage(reg, element);
 }
 

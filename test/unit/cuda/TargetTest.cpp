@@ -155,6 +155,32 @@ TEST_F(CudaTargetTest, Assembled) {
   llvm::consumeError(refused.takeError());
 }
 
+/// A kernel of `threads` threads that holds `live` values, read in an order that the assembler must keep.
+static std::string hoarder(unsigned threads, unsigned live) {
+  std::string loads, sum;
+  for (unsigned i = 0; i < live; ++i) {
+    loads += "ld.volatile.global.b32 %r" + std::to_string(i) + ", [%rd0+" + std::to_string(4 * i) + "];\n";
+    sum += "st.volatile.global.b32 [%rd0], %r" + std::to_string(i) + ";\n";
+  }
+  return ".version 7.4\n.target sm_80\n.address_size 64\n.visible .entry hoarder(\n.param .u64 p\n)\n.maxntid " +
+         std::to_string(threads) + "\n{\n.reg .b32 %r<" + std::to_string(live) + ">;\n.reg .b64 %rd<1>;\n" +
+         "ld.param.u64 %rd0, [p];\n" + loads + sum + "ret;\n}\n";
+}
+
+TEST_F(CudaTargetTest, RoomForRegistersIsGivenOnlyWhereItHelps) {
+  std::string ptxas = cuda::findPtxas();
+  if (ptxas.empty())
+    GTEST_SKIP() << "there is no ptxas";
+  // 1024 threads have 64 registers each, whatever the text says.
+  for (auto [threads, live, spills] : {std::tuple{1024u, 100u, true}, {128u, 100u, false}}) {
+    std::string text = hoarder(threads, live), given = text;
+    auto assembled = cuda::assembleUnspilled(ptxas, text, "sm_80");
+    ASSERT_TRUE(bool(assembled)) << llvm::toString(assembled.takeError());
+    EXPECT_EQ(assembled->kernels["hoarder"].spills(), spills);
+    EXPECT_EQ(text, given);
+  }
+}
+
 TEST_F(CudaTargetTest, PlansOfEveryFamily) {
   // A plan may be anything the builders take; what may not be is a tile beyond 64 registers of a value in 32 warps.
   std::vector<TargetArch> archs = {*cuda::archNamed("sm_80")};

@@ -116,10 +116,11 @@ std::optional<ImageVariant> attempt(tile::KernelOp kernel, ModuleOp dest, const 
   }
   StagedHardware hardware(arch);
   StagedEmitter emitter(copy, dest, hardware, {});
-  FailureOr<ImageVariant> variant = emitter.emit();
-  if (failed(variant))
+  FailureOr<ImageVariant> emitted = emitter.emit();
+  if (failed(emitted))
     return fail(emitter.reason);
-  return *variant;
+  ImageVariant variant = std::move(*emitted);
+  return variant;
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // The mbarrier instructions. PTX ISA, "mbarrier.init" and the pages after it.
 #include "tools/sim/cuda/async/Common.h"
+#include <cassert>
 
 using namespace adze::sim;
 
@@ -223,6 +224,7 @@ static Flow execWait(Warp &warp, const Instr &instr, Mask active) {
       firstPhase = phase;
     }
   }
+  assert(firstBarrier && "a warp runs with lanes");
   // The low half of the scratch is the phase waited for, so that a waiter whom the ring laps is seen.
   uint64_t &scratch = warp.waitState();
   if (scratch && uint32_t(scratch) != firstPhase + 2)

@@ -255,6 +255,8 @@ static void decodeTensorCopy(Decoder &d, Instr &out, bool reduces) {
   extra.rank = takeRank(d);
   std::string to = takeFirstSpace(d), from = takeFirstSpace(d);
   bool store = to == "global";
+  if (from.empty() || (!store && from != "global"))
+    d.fail("a copy of a tensor's box names its destination's and its source's state space");
   extra.direction = store ? Direction::Store : Direction::Load;
   int mode = d.takeOne({"tile", "im2col", "im2col_no_offs"});
   extra.im2col = mode > 0;

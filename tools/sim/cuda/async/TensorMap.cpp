@@ -1,5 +1,6 @@
 #include "tools/sim/cuda/async/TensorMap.h"
 
+#include <cassert>
 #include <cstring>
 
 using namespace adze::sim;
@@ -36,7 +37,8 @@ static uint32_t checksumOf(const Packed &packed) {
 
 unsigned TensorMap::elementBytes() const {
   static constexpr unsigned sizes[typeCount] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
-  return type < typeCount ? sizes[type] : 0;
+  assert(type < typeCount && "checked where a map is decoded");
+  return sizes[type];
 }
 
 bool TensorMap::isFloat() const { return type >= 6 && type < typeCount; }

@@ -108,10 +108,8 @@ int measure(const char *name, const std::string &text, unsigned blocks) {
 
 int load(int argc, char **argv) {
   Architecture device;
-  char suffix = 0;
-  if (argc < 4 || std::sscanf(argv[2], "sm_%u%c", &device.number, &suffix) < 1)
+  if (argc < 4 || !parseArchitecture(argv[2], device))
     return 2;
-  device.suffix = suffix;
   int failed = 0;
   for (int i = 3; i != argc; ++i) {
     std::ifstream file(argv[i]);

@@ -117,7 +117,7 @@ void find(const char *name, void **out, int version, int *status) {
   requirePointer(out, "pfn");
   *out = nullptr;
   for (const Known &known : kKnown) {
-    if (std::strcmp(known.name, name))
+    if (std::strcmp(known.name, name) != 0)
       continue;
     if (version < known.version) {
       if (status)

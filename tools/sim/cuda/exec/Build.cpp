@@ -5,6 +5,8 @@
 #include "DecodeState.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <cstring>
 #include <set>
 
@@ -36,18 +38,24 @@ uint32_t alignmentOf(const ptx::Declaration &d) {
   return alignment;
 }
 
+bool parseArchitecture(const std::string &text, Architecture &out) {
+  const char *digits = text.c_str() + 3;
+  if (text.compare(0, 3, "sm_") != 0 || !std::isdigit(static_cast<unsigned char>(*digits)))
+    return false;
+  char *end = nullptr;
+  out.number = static_cast<unsigned>(std::strtoul(digits, &end, 10));
+  out.suffix = *end;
+  return true;
+}
+
 namespace {
 
 uint64_t alignUp(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
 Architecture parseTarget(const std::string &text) {
   Architecture target;
-  if (text.compare(0, 3, "sm_") != 0 || text.size() < 5)
+  if (!parseArchitecture(text, target))
     throw LoadError(1, ".target " + text + " is not supported");
-  size_t used = 0;
-  target.number = unsigned(std::stoul(text.substr(3), &used));
-  if (3 + used < text.size())
-    target.suffix = text[3 + used];
   return target;
 }
 

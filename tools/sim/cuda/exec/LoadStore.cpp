@@ -4,6 +4,7 @@
 #include "DecodeState.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace adze::sim {
@@ -103,6 +104,7 @@ Flow execLoad(Warp &w, const Instr &i, Mask m) {
   uint32_t elementMask = bytes >= 32 ? ~0u : (1u << bytes) - 1;
   for (const AccessExtra::Element &e : x.elements) {
     if (e.slot.valid()) {
+      assert(at < 32 && "elements lie within the access");
       auto lanes = [&](uint32_t bytesMask) {
         Mask poison = 0;
         for (Mask rest = m; rest; rest &= rest - 1)

@@ -73,6 +73,9 @@ struct LoadResult {
   std::string text;
 };
 
+/// sm_NUMBER with an optional letter. False, and `out` is not defined, for anything else.
+bool parseArchitecture(const std::string &text, Architecture &out);
+
 /// Parses and decodes PTX for a device of architecture `device`. `device.number` must be able to run .target.
 LoadResult loadModule(const std::string &text, const Architecture &device, DeviceMemory &memory);
 

@@ -86,7 +86,7 @@ uint64_t magnitudeOf(const Format &format, const Exact &value, const RoundOption
   // A carry out of the mantissa lands in the exponent field, which is what it means; the same from subnormal to normal.
   uint64_t bits = rounded;
   if (rounded >> format.mantissaBits) {
-    uint64_t field = static_cast<uint64_t>(unit + format.mantissaBits + format.bias());
+    uint64_t field = static_cast<unsigned>(unit + format.mantissaBits + format.bias());
     if (field > format.maxExponentField() + 1)
       return overflow(format, value.negative, options);
     bits = ((field - 1) << format.mantissaBits) + rounded;

@@ -1,6 +1,7 @@
 #include "Parser.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace adze::sim::ptx {
@@ -111,8 +112,11 @@ private:
 
   void version() {
     const Token &t = take(); // "8.0" is lexed as a number
-    if (t.kind != TK::Float || std::sscanf(t.text.c_str(), "%u.%u", &module.versionMajor, &module.versionMinor) != 2)
+    size_t dot = t.text.find('.');
+    if (t.kind != TK::Float || dot == std::string::npos)
       throw SyntaxError(t.line, ".version needs MAJOR.MINOR");
+    module.versionMajor = static_cast<unsigned>(std::strtoul(t.text.c_str(), nullptr, 10));
+    module.versionMinor = static_cast<unsigned>(std::strtoul(t.text.c_str() + dot + 1, nullptr, 10));
   }
 
   void linked() {

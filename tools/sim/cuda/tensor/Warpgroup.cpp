@@ -337,8 +337,8 @@ void decodeShape(Decoder &d, WgmmaExtra &extra, const std::string &shape) {
   size_t n = shape.find('n'), k = shape.find('k');
   if (shape.compare(0, 4, "m64n") != 0 || k == std::string::npos)
     d.fail("the shape must be .m64nNkK");
-  extra.columns = std::atoi(shape.c_str() + n + 1);
-  extra.depth = std::atoi(shape.c_str() + k + 1);
+  extra.columns = static_cast<unsigned>(std::strtoul(shape.c_str() + n + 1, nullptr, 10));
+  extra.depth = static_cast<unsigned>(std::strtoul(shape.c_str() + k + 1, nullptr, 10));
   if ("m64n" + std::to_string(extra.columns) + "k" + std::to_string(extra.depth) != shape)
     d.fail("the shape must be .m64nNkK");
   if (extra.depth * widthOf(extra.a) != 256)

@@ -78,9 +78,9 @@ void spreadRegisters(WgmmaOperation &operation, uint8_t *lines) {
     for (int reg = 0; reg < 4; ++reg)
       for (int lane = 0; lane < 32; ++lane) {
         Coordinate at = fragmentA(8 * bytes, reg, 0, lane);
-        uint32_t value = operation.aRegisters[rank][static_cast<size_t>(32 * reg + lane)];
+        uint32_t value = operation.aRegisters[rank][static_cast<size_t>(32) * reg + lane];
         std::memcpy(lines + ((warpRows * rank + at.row) * extra.depth + at.column) * bytes, &value,
-                    static_cast<size_t>(each * bytes));
+                    static_cast<size_t>(each) * bytes);
       }
 }
 
@@ -195,7 +195,7 @@ void accumulate(const LaunchContext &launch, unsigned rank, const WgmmaOperation
   const WgmmaExtra &extra = *operation.extra;
   int firstRow = static_cast<int>(rank) * warpRows;
   if (isInteger(extra.a)) {
-    multiplyIntegers(&operation.aIntegers[static_cast<size_t>(firstRow * extra.depth)], operation.bIntegers.data(),
+    multiplyIntegers(&operation.aIntegers[static_cast<size_t>(firstRow) * extra.depth], operation.bIntegers.data(),
                      warpRows, extra.columns, extra.depth, extra.saturate, reinterpret_cast<int32_t *>(accumulators),
                      pitch);
     return;
@@ -250,7 +250,7 @@ void writeAccumulators(Warp &warp, unsigned rank, const std::vector<WgmmaOperati
   for (size_t i = 0; i < operations.size();) {
     const WgmmaExtra &extra = *operations[i]->extra;
     int pitch = (extra.columns + 15) / 16 * 16;
-    accumulators.assign(static_cast<size_t>(warpRows * pitch), 0);
+    accumulators.assign(static_cast<size_t>(warpRows) * pitch, 0);
     if (operations[i]->accumulate)
       load(warp, extra, accumulators.data(), pitch);
     size_t begin = i;
