@@ -241,7 +241,8 @@ std::optional<graph::Dims> NodeContext::broadcastDims(ArrayRef<AffineExpr> a, Ar
   }
   for (auto [x, y] : checks)
     checkEqual(x, y, "operands must have equal dims");
-  return *dims;
+  SmallVector<AffineExpr> result = std::move(*dims);
+  return result;
 }
 
 bool NodeContext::broadcastable(Value a, Value b) { return a && b && broadcastDims(dimsOf(a), dimsOf(b)).has_value(); }

@@ -56,10 +56,7 @@ llvm::Expected<std::string> linkShared(llvm::ArrayRef<std::string> objects, llvm
   llvm::SmallString<128> dir;
   if (std::error_code ec = llvm::sys::fs::createUniqueDirectory("adze-link", dir))
     return llvm::createStringError(ec, "cannot make a temporary directory: " + ec.message());
-  auto cleanup = llvm::make_scope_exit([&] {
-    std::error_code left = llvm::sys::fs::remove_directories(dir);
-    (void)left; // an error on the way out has nowhere to go
-  });
+  auto cleanup = llvm::make_scope_exit([&] { (void)llvm::sys::fs::remove_directories(dir); });
   auto in = [&](const llvm::Twine &name) { return (dir + "/" + name).str(); };
 
   std::vector<std::string> args{"ld.lld",

@@ -6,7 +6,7 @@ namespace adze::rt {
 
 bool evaluate(const LaunchCode &code, const std::vector<adze_address_t> &buffers, const std::vector<int64_t> &scalars,
               std::vector<int64_t> &out) {
-  int64_t stack[LaunchCode::kMaxStack]; // the decoder has checked its depth and every operand
+  int64_t stack[LaunchCode::kMaxStack] = {}; // the decoder has checked its depth and every operand
   size_t depth = 0;
   for (const LaunchCode::Step &step : code.steps) {
     if (step.op == LaunchCode::kAddress) {

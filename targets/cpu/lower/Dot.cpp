@@ -122,7 +122,7 @@ void Lowering::packA(DotTile &d) {
   Scope outer(*this);
   for (int64_t i = 0; i < type.getRank(); ++i) {
     Bound bound{type.getDimSize(i), {}, {}, {}, {}};
-    if (i == static_cast<int64_t>(lead + trans) && d.mEnd) {
+    if (i == static_cast<int64_t>(lead) + trans && d.mEnd) {
       SmallVector<int> dims;
       LoadOp load = loadBehind(a, &dims);
       unsigned at = views[load.getView()]->extents.size() - tileType(load.getTile()).getRank() + dims[i];
