@@ -101,9 +101,11 @@ std::vector<std::pair<std::string, std::string>> provenance(ModuleOp graph, Arra
   list.emplace_back("flags", options.commandLine);
   if (auto digest = graph->getAttrOfType<StringAttr>("graph.source_sha256"))
     list.emplace_back("source_sha256", digest.getValue().str());
+  std::string images; // as --target takes them
   for (const CompiledTarget &t : targets)
     for (const Image &image : t.images)
-      list.emplace_back("target", t.name + ":" + image.arch);
+      images += (images.empty() ? "" : ",") + t.name + ":" + image.arch;
+  list.emplace_back("target", std::move(images));
   list.emplace_back("numeric_contract", "1");
   return list;
 }

@@ -195,6 +195,20 @@ class Cli(unittest.TestCase):
         self.assertIn("ret", source)
         self.expect(adze("inspect", self.package, "--source=nothing"), 2)
 
+    def test_targets_share_weights(self):
+        weights = numpy_helper.from_array(np.arange(65536, dtype=np.float32).reshape(256, 256), "k")
+        onnx_file = model(self.tmp / "weights.onnx", [helper.make_node("Add", ["x", "k"], ["y"])],
+                          [("x", TensorProto.FLOAT, [256, 256])], [("y", TensorProto.FLOAT, [256, 256])], [weights])
+        stored = {}
+        for targets in ("cpu:x86-64-v3", "cuda:sm_80", "cpu:x86-64-v3,cuda:sm_80,cuda:sm_90a"):
+            package = self.tmp / "weights.adze"
+            self.expect(adze("compile", onnx_file, "-o", package, f"--target={targets}", "--ptxas=none"), 0)
+            result = json.loads(self.expect(adze("inspect", package, "--format=json"), 0).stdout)
+            self.assertEqual(result["provenance"]["target"], targets)
+            stored[targets] = sum(s["bytes"] for s in result["sections"] if s["kind"] == "weights")
+        self.assertGreaterEqual(stored["cuda:sm_80"], 4 * 65536)
+        self.assertEqual(set(stored.values()), {stored["cuda:sm_80"]})
+
     def test_diff(self):
         other = self.tmp / "other.adze"
         self.expect(adze("compile", self.onnx, "-o", other, "--no-fuse", "-O1"), 0)
