@@ -37,6 +37,7 @@ private:
   Value maskTile(Value key);
   SmallVector<Value> step(Value q, Value key, ValueRange carried);
   Value exponential(Value v);
+  void foldRegion(TypeRange types);
   void finishRegion(TypeRange types);
   Value position(ArrayRef<int64_t> shape, int64_t dim, Value start) {
     return text->iota(shape, dim, start, text->b.getI64Type());
@@ -157,6 +158,25 @@ SmallVector<Value> AttentionBuilder::step(Value q, Value key, ValueRange carried
   return {m, l, o};
 }
 
+/// Two shares of the keys become one: both are scaled to the larger maximum.
+void AttentionBuilder::foldRegion(TypeRange types) {
+  KernelText &k = *text;
+  k.beginFold(types);
+  Value ma = k.accumulator(0), la = k.accumulator(1), oa = k.accumulator(2);
+  Value mb = k.accumulator(3), lb = k.accumulator(4), ob = k.accumulator(5);
+  ScalarBuilder row(k, ma), wide(k, oa);
+  Value m = row.binary<arith::MaxNumFOp>(ma, mb);
+  Value safe = row.select(row.cmpf(CmpFPredicate::OEQ, m, row.f(-INFINITY, acc)), row.f(0, acc), m);
+  // Integer data has one unit of weight everywhere (step).
+  auto scale = [&](Value of) {
+    return r.options.integerData ? row.f(1, acc) : row.unary<math::Exp2Op>(row.subf(of, safe));
+  };
+  Value sa = scale(ma), sb = scale(mb);
+  Value l = row.addf(row.mulf(la, sa), row.mulf(lb, sb));
+  Value o = wide.addf(wide.mulf(oa, k.broadcast(sa, {BM, DV})), wide.mulf(ob, k.broadcast(sb, {BM, DV})));
+  k.yield({m, l, o});
+}
+
 void AttentionBuilder::finishRegion(TypeRange types) {
   KernelText &k = *text;
   k.beginFinish(types);
@@ -200,6 +220,9 @@ BuildResult AttentionBuilder::build() {
   args.declare(k);
   grid = std::make_unique<GridMap>(k, ArrayRef<Group>{{0, 0, batch}, {1, 1, heads}, {2, 2, queries}},
                                    ArrayRef<int64_t>{0, 0, BM});
+  auto shares = sharesOf(plan, keys);
+  if (shares)
+    k.addSplit(*shares);
   k.beginBody();
   offsets = grid->offsets(k);
   Value q = loadTile(op.getQ(), {0, 1, 2, 4}, {2, 4}, Value(), "q");
@@ -207,9 +230,12 @@ BuildResult AttentionBuilder::build() {
   if (op.getCausal()) // the last row of the block sees this many keys
     end = k.min(end, k.add(k.add(offsets[2], k.index(BM)), k.sub(k.dim(keys), k.dim(queries))));
   Value init[] = {k.splat({BM, 1}, FloatAttr::get(acc, -INFINITY)), k.zeros({BM, 1}, acc), k.zeros({BM, DV}, acc)};
-  auto state = k.loop("kv", tile::LoopKind::reduce, k.index(0), end, BN, init,
+  auto [lo, hi] = k.part(k.index(0), end, BN);
+  auto state = k.loop("kv", tile::LoopKind::reduce, lo, hi, BN, init,
                       [&](Value key, ValueRange carried) { return step(q, key, carried); });
   k.yield(state);
+  if (shares)
+    foldRegion(ValueRange(state).getTypes());
   finishRegion(ValueRange(state).getTypes());
   return finish(r, k, plan, acc);
 }

@@ -291,16 +291,22 @@ BuildResult ConvBuilder::build() {
   KernelText &k = *text;
   args.declare(k);
   makeGrid(k, BF, BP);
+  AffineExpr steps =
+      merged ? k.constant(1) : product(context, {k.ceilDiv(shape.channels, BC), k.constant(shape.taps())});
+  auto shares = sharesOf(plan, steps);
+  if (shares)
+    k.addSplit(*shares);
   k.beginBody();
   enter(k);
   if (!direct)
     windows = window(k, *args.operand(x));
-  AffineExpr steps =
-      merged ? k.constant(1) : product(context, {k.ceilDiv(shape.channels, BC), k.constant(shape.taps())});
   Value zero = k.zeros(swap ? ArrayRef<int64_t>{BF, BP} : ArrayRef<int64_t>{BP, BF}, accType);
-  auto acc = k.loop("rsc", tile::LoopKind::reduce, k.index(0), k.dim(steps), 1, zero,
+  auto [first, end] = k.part(k.index(0), k.dim(steps), 1);
+  auto acc = k.loop("rsc", tile::LoopKind::reduce, first, end, 1, zero,
                     [&](Value t, ValueRange carried) { return step(t, carried); });
   k.yield(acc);
+  if (shares)
+    foldSums(k, acc[0].getType());
   finishRegion(acc[0].getType());
   return finish(r, k, plan, accType, operands);
 }

@@ -54,6 +54,26 @@ int64_t tileSize(const Plan &plan, StringRef name, int64_t otherwise, AffineExpr
   return std::min(size, need);
 }
 
+std::optional<AffineExpr> sharesOf(const Plan &plan, AffineExpr extent) {
+  int64_t split = plan.param("split", 1), share = plan.param("share", 0);
+  MLIRContext *context = extent.getContext();
+  auto fixed = constantOf(extent);
+  if (share > 0 && fixed)
+    split = (*fixed + share - 1) / share;
+  else if (share > 0)
+    return extent.floorDiv(share) + 1;
+  if (split <= 1)
+    return std::nullopt;
+  return graph::constantExpr(context, split);
+}
+
+void foldSums(KernelText &k, Type accumulator) {
+  k.beginFold(accumulator);
+  Value p = k.accumulator(0), q = k.accumulator(1);
+  k.yield(isa<FloatType>(elementOf(p)) ? Value(arith::AddFOp::create(k.b, k.loc, p, q))
+                                       : Value(arith::AddIOp::create(k.b, k.loc, p, q)));
+}
+
 AffineExpr extentProduct(MLIRContext *context, ArrayRef<Group> groups) {
   SmallVector<AffineExpr> extents;
   for (const Group &g : groups)

@@ -47,6 +47,11 @@ inline Plan planFor(KernelRequest &r, Problem problem) {
 /// The plan's size (or `otherwise`), clipped to a static extent that is smaller, rounded up to the plan's `granule` or
 /// to `block` (of a packing), whichever is larger.
 int64_t tileSize(const Plan &plan, llvm::StringRef name, int64_t otherwise, mlir::AffineExpr extent, int64_t block = 1);
+/// The number of shares into which a plan splits the work along `extent`: "split", or one for every "share" elements,
+/// as an expression. No value: the work is not split.
+std::optional<mlir::AffineExpr> sharesOf(const Plan &plan, mlir::AffineExpr extent);
+/// The fold of accumulators that are sums.
+void foldSums(KernelText &k, mlir::Type accumulator);
 /// Block of a logical dim of a plan's packing; 1 where there is none.
 int64_t packBlock(const Plan &plan, const std::string &operand, unsigned dim, size_t rank);
 /// Number of ops of the finish.

@@ -42,9 +42,16 @@ unsigned KernelText::addGrid(AffineExpr extent, int64_t step) {
   return grid.size() - 1;
 }
 
-unsigned KernelText::addSplit(int64_t shares) {
-  split = addGrid(constant(shares));
+unsigned KernelText::addSplit(AffineExpr shares) {
+  split = addGrid(shares);
   return *split;
+}
+
+std::pair<Value, Value> KernelText::part(Value lo, Value hi, int64_t step) {
+  if (!split)
+    return {lo, hi};
+  auto part = tile::PartOp::create(b, loc, offset(*split), dim(grid[*split].extent), lo, hi, b.getI64IntegerAttr(step));
+  return {part.getFrom(), part.getTo()};
 }
 
 unsigned KernelText::dimNumber(AffineExpr expr) {

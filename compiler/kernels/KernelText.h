@@ -40,8 +40,8 @@ public:
   unsigned addRef(mlir::Type graphElement, tile::Effect effect);
   /// A grid dim; programs start at multiples of `step`.
   unsigned addGrid(mlir::AffineExpr extent, int64_t step = 1);
-  /// The grid dim whose partial results fold merges.
-  unsigned addSplit(int64_t shares);
+  /// The grid dim whose partial results fold merges: the number of shares, at least 1.
+  unsigned addSplit(mlir::AffineExpr shares);
 
   //===-- regions
   void beginBody() { begin(op.getBody(), {}); }
@@ -99,6 +99,9 @@ public:
                                       int64_t step, mlir::ValueRange init, LoopBody body);
   /// Parts of a linear index in row-major order of `basis`.
   llvm::SmallVector<mlir::Value> delinearize(mlir::Value linear, llvm::ArrayRef<mlir::AffineExpr> basis);
+
+  /// This share's part of the range, in whole steps; all of it where work is not split.
+  std::pair<mlir::Value, mlir::Value> part(mlir::Value lo, mlir::Value hi, int64_t step);
 
   //===-- end
   /// Completes the kernel and returns it; `dims` are the launch's expressions.

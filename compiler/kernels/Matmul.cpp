@@ -43,7 +43,7 @@ private:
   bool transA = false, transB = false, dots = true;
   Plan plan;
   std::string form = "plain";
-  int64_t BM = 1, BN = 1, BK = 1, split = 1;
+  int64_t BM = 1, BN = 1, BK = 1;
   Type accType;
   SmallVector<Value> operands;
   tile::PackAttr packB;
@@ -181,7 +181,6 @@ void MatmulBuilder::choose() {
   bool packs = plain && p.flag("pack_b");
   BN = tileSize(plan, "BN", plain ? 128 : 64, groups[ng].extent, packs ? packBlock(plan, "b", 1, 2) : 1);
   BK = tileSize(plan, "BK", plain ? 256 : 16, groups[kg].extent, packs ? packBlock(plan, "b", 0, 2) : 1);
-  split = std::max<int64_t>(1, plan.param("split", 1));
   if (p.flag("pack_b") && plain)
     pack();
 }
@@ -281,26 +280,19 @@ BuildResult MatmulBuilder::build() {
   sizes[mg] = BM;
   sizes[ng] = BN;
   GridMap grid(k, out, sizes);
-  unsigned share = split > 1 ? k.addSplit(split) : 0;
+  auto shares = sharesOf(plan, groups[kg].extent);
+  if (shares)
+    k.addSplit(*shares);
 
   k.beginBody();
   offsets = grid.offsets(k);
-  Value lo = k.index(0), hi = k.dim(groups[kg].extent);
-  if (split > 1) {
-    auto part = tile::PartOp::create(k.b, k.loc, k.offset(share), k.index(split), lo, hi, k.b.getI64IntegerAttr(BK));
-    lo = part.getFrom();
-    hi = part.getTo();
-  }
+  auto [lo, hi] = k.part(k.index(0), k.dim(groups[kg].extent), BK);
   Value zero = k.zeros({BM, BN}, accType);
   auto acc = k.loop("k", tile::LoopKind::reduce, lo, hi, BK, zero,
                     [&](Value at, ValueRange carried) { return step(at, carried); });
   k.yield(acc);
-  if (split > 1) {
-    k.beginFold(acc[0].getType());
-    Value p = k.accumulator(0), q = k.accumulator(1);
-    k.yield(isa<FloatType>(accType) ? Value(arith::AddFOp::create(k.b, k.loc, p, q))
-                                    : Value(arith::AddIOp::create(k.b, k.loc, p, q)));
-  }
+  if (shares)
+    foldSums(k, acc[0].getType());
   k.beginFinish(acc[0].getType());
   offsets = grid.offsets(k);
   RegionEval eval(k, args, r.options, frame({mg, ng}, Value()));

@@ -103,29 +103,24 @@ BuildResult buildReduce(KernelRequest &r) {
   p.types["x"] = element;
   Plan plan = planFor(r, p);
   rows.choose(plan, rows.inner ? 8 : 128, rows.inner ? 256 : 8);
-  int64_t split = std::max<int64_t>(1, plan.param("split", 1));
 
   KernelText k(r.region->getParentOfType<ModuleOp>(), r.region.getLoc(), "reduce", stringifyReduceKind(op.getKind()),
                r.symbols);
   args.declare(k);
   rows.makeGrid(k);
-  unsigned share = split > 1 ? k.addSplit(split) : 0;
+  auto shares = sharesOf(plan, rows.reduced.back().extent);
+  if (shares)
+    k.addSplit(*shares);
   k.beginBody();
   rows.enter(k);
-  Value lo = k.index(0), hi = k.dim(rows.reduced.back().extent);
-  if (split > 1) {
-    auto part =
-        tile::PartOp::create(k.b, k.loc, k.offset(share), k.index(split), lo, hi, k.b.getI64IntegerAttr(rows.BK));
-    lo = part.getFrom();
-    hi = part.getTo();
-  }
+  auto [lo, hi] = k.part(k.index(0), k.dim(rows.reduced.back().extent), rows.BK);
   Value init = k.splat(rows.tileShape(), c.identity);
   auto acc = rows.walk(k, "k", init, lo, hi, [&](Frame frame, ValueRange carried) -> SmallVector<Value> {
     return {combine(k, c, carried[0], rows.maskedTile(k, frame, op.getX(), c.pad, r.options))};
   });
   k.yield(acc);
   Type accType = acc[0].getType();
-  if (split > 1) {
+  if (shares) {
     k.beginFold(accType);
     k.yield(combine(k, c, k.accumulator(0), k.accumulator(1)));
   }

@@ -312,6 +312,8 @@ private:
       k->block = found->second.block;
       for (const ImageVariant &v : found->second.variants)
         k->variants.push_back(variant(v));
+      k->shares = found->second.shares;
+      k->partial = found->second.partial;
       i->kernels.push_back(std::move(k));
     }
     out->images.push_back(std::move(i));

@@ -49,6 +49,8 @@ struct ImageKernel {
   uint64_t scratch = 0;        // bytes per thread (CPU), dynamic on-chip bytes otherwise
   std::vector<uint32_t> block; // threads per block; empty on the CPU
   std::vector<ImageVariant> variants;
+  std::vector<int64_t> shares; // launch code: blocks that share a program's work; empty: the work is not split
+  uint64_t partial = 0;        // bytes that a share's partial results take in the workspace
 };
 struct Image {
   std::string arch;

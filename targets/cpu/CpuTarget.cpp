@@ -121,7 +121,7 @@ public:
     image.arch = arch.arch;
     std::vector<std::string> symbols;
     for (const cpu::LoweredKernel &k : kernels) {
-      image.kernels[k.symbol] = {k.symbol, k.scratch, {}, {}};
+      image.kernels[k.symbol] = {k.symbol, k.scratch, {}, {}, {}, 0};
       symbols.push_back(k.symbol);
     }
     auto objects = cpu::generateObjects(**lowered, arch, options);

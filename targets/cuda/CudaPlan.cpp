@@ -3,6 +3,7 @@
 // for one value, so that a handful of live values and the addresses fit in 255.
 #include "dialects/tile/TileDialect.h"
 #include "targets/cuda/CudaTarget.h"
+#include "targets/cuda/SplitPlan.h"
 #include "targets/cuda/lower/sm90/Plan.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -258,12 +259,8 @@ Plan planScatter(const Problem &p) {
   return plan;
 }
 
-} // namespace
-
-Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
-  if (archs.size() == 1 && smOf(archs[0]) == 90 && isArchSpecific(archs[0]))
-    if (std::optional<Plan> staged = sm90::planStaged(p, archs[0]))
-      return *staged;
+/// The plan for kernels that every warp of a block runs.
+Plan planGeneric(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   if (p.family == "pointwise" || p.family == "move")
     return planStream(p, archs);
   if (p.family == "matmul")
@@ -294,6 +291,18 @@ Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
     return plan;
   }
   Plan plan; // the builders' defaults
+  return plan;
+}
+
+} // namespace
+
+Plan planFor(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
+  int64_t units = multiprocessors(archs);
+  Plan plan = planGeneric(p, archs);
+  planSplit(p, units, plan);
+  if (archs.size() == 1 && smOf(archs[0]) == 90 && isArchSpecific(archs[0]))
+    if (std::optional<Plan> staged = sm90::planStaged(p, archs[0]); staged && !leavesIdle(p, units, *staged, plan))
+      return *staged;
   return plan;
 }
 

@@ -111,7 +111,8 @@ public:
     Image image;
     image.arch = arch.arch;
     for (const gpu::LoweredKernel &k : kernels)
-      image.kernels[k.symbol] = {k.symbol, k.sharedBytes, {k.threads, 1, 1}, variants[k.symbol]};
+      image.kernels[k.symbol] = {k.symbol,           k.sharedBytes, {k.threads, 1, 1},
+                                 variants[k.symbol], k.shares,      k.partialBytes};
     auto ptx = cuda::generatePtx(**lowered, arch, options);
     if (failed(ptx))
       return failure();

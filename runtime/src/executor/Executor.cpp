@@ -33,12 +33,15 @@ Executor::Executor(const DeviceContext &context, SessionMemory &memory)
     bad("the kernels' scratch memory has no valid size");
   if (context.hostMemory())
     memory_.reserve(scratch, "the kernels' scratch memory");
+  findSplitWork();
   context.check(context.driver().queue_create(context.device(), &ownQueue_), "cannot create a queue", "the device");
 }
 
 Executor::~Executor() {
   drain(nullptr);
   memory_.releaseDevice(arena_);
+  memory_.releaseDevice(workspace_);
+  memory_.releaseDevice(counters_);
   for (SessionMemory::Area &area : deviceInputs_)
     memory_.releaseDevice(area);
   for (SessionMemory::Area &area : deviceOutputs_)
@@ -167,6 +170,52 @@ void Executor::placeBuffers(const RunTensors &tensors) {
       bad(cat("buffer ", i, " needs ", bytes, " bytes where ", room, " are planned"));
     places_[i] = {address, bytes};
   }
+  placeWorkspace();
+}
+
+void Executor::findSplitWork() {
+  if (!context_.image())
+    return;
+  for (const auto &block : program_.blocks)
+    for (const Command &command : block)
+      if (const auto *dispatch = std::get_if<DispatchCommand>(&command))
+        if (!context_.image()->kernels[dispatch->kernel].shares.steps.empty())
+          splitDispatches_.push_back(dispatch);
+}
+
+/// Room for the largest launch of work that several blocks share. Launches run one after the other, so all use the
+/// same.
+void Executor::placeWorkspace() {
+  uint64_t bytes = 0, counters = 0;
+  for (const DispatchCommand *dispatch : splitDispatches_) {
+    const Kernel &kernel = context_.image()->kernels[dispatch->kernel];
+    launchScalars_.clear();
+    for (uint32_t expr : dispatch->scalars)
+      launchScalars_.push_back(symbols_.value(expr));
+    int64_t shares = sharesOf(kernel, launchScalars_);
+    if (shares == 1)
+      continue;
+    uint64_t programs = 1, needed;
+    bool overflows = false;
+    for (uint32_t expr : dispatch->grid)
+      overflows |= __builtin_mul_overflow(programs, size(expr, "a grid"), &programs);
+    overflows |= __builtin_mul_overflow(programs, uint64_t(shares), &needed);
+    overflows |= __builtin_mul_overflow(needed, kernel.partial, &needed);
+    if (overflows || programs > (uint64_t(1) << 60))
+      bad(cat("kernel '", kernel.symbol, "' has an invalid grid"));
+    bytes = std::max(bytes, needed);
+    counters = std::max(counters, programs * sizeof(uint32_t));
+  }
+  if (!counters)
+    return;
+  memory_.growDevice(workspace_, bytes, "the workspace of kernels whose work several blocks share");
+  if (counters <= counters_.bytes)
+    return;
+  memory_.growDevice(counters_, counters, "the counters of kernels whose work several blocks share");
+  if (adze_status_t status = context_.driver().fill(queue_, counters_.address, 0, 1, counters); status != ADZE_OK) {
+    memory_.releaseDevice(counters_); // they are not 0
+    context_.check(status, "a fill failed", "the device");
+  }
 }
 
 // --- commands ---
@@ -180,6 +229,8 @@ void Executor::runProgram() {
   replayKey_.clear();
   for (uint32_t symbol = 0; symbol < program_.table.symbols.size(); ++symbol)
     replayKey_.push_back(symbols_.symbolValue(symbol));
+  for (const SessionMemory::Area *area : {&workspace_, &counters_})
+    replayKey_.push_back(static_cast<int64_t>(area->address));
   for (const Place &place : places_) {
     replayKey_.push_back(static_cast<int64_t>(place.address));
     replayKey_.push_back(static_cast<int64_t>(place.size));
@@ -266,10 +317,11 @@ void Executor::run(const DispatchCommand &command) {
   std::copy(kernel.block, kernel.block + 3, launch.block);
   launch.shared_bytes = kernel.scratch;
   launch.nodes = kernel.nodes.c_str();
-  if (!context_.hostMemory())
-    for (const Variant &variant : kernel.variants)
-      if (useVariant(variant, kernel, programs, launch))
-        break;
+  bool isVariant = !context_.hostMemory() &&
+                   std::any_of(kernel.variants.begin(), kernel.variants.end(),
+                               [&](const Variant &variant) { return useVariant(variant, kernel, programs, launch); });
+  if (!isVariant && !kernel.shares.steps.empty())
+    splitWork(kernel, programs, launch);
   launch.num_buffers = uint32_t(launchBuffers_.size());
   launch.num_scalars = uint32_t(launchScalars_.size());
   launch.num_descriptors = uint32_t(launchDescriptors_.size());
@@ -277,6 +329,30 @@ void Executor::run(const DispatchCommand &command) {
   launch.scalars = launchScalars_.data();
   launch.descriptors = launchDescriptors_.data();
   context_.check(context_.driver().launch(queue_, &launch), "a kernel failed", kernel.nodes);
+}
+
+/// How many blocks share the work of a program.
+int64_t Executor::sharesOf(const Kernel &kernel, const std::vector<int64_t> &scalars) {
+  launchValues_.clear();
+  if (!evaluate(kernel.shares, {}, scalars, launchValues_) || launchValues_.size() != 1)
+    bad(cat("kernel '", kernel.symbol, "' has no number of shares"));
+  return std::max<int64_t>(launchValues_[0], 1);
+}
+
+/// The blocks of a program follow each other; the kernel's last buffers are the workspace and the counters.
+void Executor::splitWork(const Kernel &kernel, int64_t programs, adze_launch_t &launch) {
+  int64_t shares = sharesOf(kernel, launchScalars_);
+  uint64_t blocks, bytes;
+  if (__builtin_mul_overflow(uint64_t(programs), uint64_t(shares), &blocks) || blocks > INT64_MAX ||
+      __builtin_mul_overflow(blocks, kernel.partial, &bytes))
+    bad(cat("kernel '", kernel.symbol, "' has an invalid grid"));
+  if (shares > 1 && (bytes > workspace_.bytes || uint64_t(programs) > counters_.bytes / sizeof(uint32_t)))
+    bad(cat("kernel '", kernel.symbol, "' needs a workspace of ", bytes, " bytes where ", workspace_.bytes,
+            " are planned"));
+  launch.grid[0] = int64_t(blocks);
+  launch.grid[1] = launch.grid[2] = 1;
+  launchBuffers_.push_back(workspace_.address);
+  launchBuffers_.push_back(counters_.address);
 }
 
 /// Changes the launch to that of the variant if its facts hold.

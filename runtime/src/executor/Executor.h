@@ -61,6 +61,10 @@ private:
   void runBlock(size_t block);
   void runCommand(const Command &command);
   void run(const DispatchCommand &command);
+  void findSplitWork();
+  void placeWorkspace();
+  int64_t sharesOf(const Kernel &kernel, const std::vector<int64_t> &scalars);
+  void splitWork(const Kernel &kernel, int64_t programs, adze_launch_t &launch);
   bool useVariant(const Variant &variant, const Kernel &kernel, int64_t programs, adze_launch_t &launch);
   void run(const CopyCommand &command);
   void run(const FillCommand &command);
@@ -89,6 +93,10 @@ private:
   ReplayCache::Key replayKey_;
   adze_queue_t *ownQueue_ = nullptr, *queue_ = nullptr;
   SessionMemory::Area arena_;
+  /// Partial results of work that several blocks share, for the largest launch; and a counter for each of its programs,
+  /// which every launch leaves at 0.
+  SessionMemory::Area workspace_, counters_;
+  std::vector<const DispatchCommand *> splitDispatches_;          // whose kernels may need them
   std::vector<SessionMemory::Area> deviceInputs_, deviceOutputs_; // where the device has its own memory
   std::vector<Transfer> uploads_, downloads_;
   std::vector<Place> places_;

@@ -78,9 +78,16 @@ void Decoder::decodeImage(const fb::Image &image, Image &out) {
 }
 
 void Decoder::decodeKernel(const fb::Kernel &kernel, Kernel &out) {
-  out = {text(kernel.symbol()), text(kernel.key()), text(kernel.nodes()), kernel.scratch(), {0, 0, 0}, {}};
+  out.symbol = text(kernel.symbol());
+  out.key = text(kernel.key());
+  out.nodes = text(kernel.nodes());
+  out.scratch = kernel.scratch();
+  out.partial = kernel.partial();
+  out.shares = decodeLaunchCode(kernel.shares());
   require(!out.symbol.empty(), "a kernel has no symbol");
   require(out.scratch <= kMaxScratch, "a kernel asks for more than 1 TiB of scratch");
+  require(out.partial <= kMaxScratch, "a share asks for more than 1 TiB of workspace");
+  require(out.shares.numBuffers == 0, "a number of shares depends on addresses");
   decodeBlock(kernel.block(), out.block);
   each(kernel.variants(), "variants",
        [&](const fb::Variant &variant, size_t) { decodeVariant(variant, out.variants.emplace_back()); });
@@ -132,18 +139,20 @@ LaunchCode Decoder::decodeLaunchCode(const flatbuffers::Vector<int64_t> *list) {
   return out;
 }
 
-/// The launch code of variants reads arguments of the launch: each dispatch must have them.
-void Decoder::checkVariants(const DispatchCommand &dispatch, const Program &program) {
+/// The launch code of a kernel reads arguments of the launch: each dispatch must have them.
+void Decoder::checkLaunchCode(const DispatchCommand &dispatch, const Program &program) {
   auto check = [&](const LaunchCode &code) {
     require(code.numBuffers <= dispatch.buffers.size() && code.numScalars <= dispatch.scalars.size(),
             "launch code names an argument that the dispatch does not have");
   };
-  for (const Image &image : program.images)
+  for (const Image &image : program.images) {
+    check(image.kernels[dispatch.kernel].shares);
     for (const Variant &variant : image.kernels[dispatch.kernel].variants) {
       check(variant.facts);
       for (const LaunchCode &descriptor : variant.descriptors)
         check(descriptor);
     }
+  }
 }
 
 /// Images are alternatives: commands name kernels by position, so each image must have them all.
@@ -219,7 +228,7 @@ DispatchCommand Decoder::decodeDispatch(const fb::Dispatch &dispatch, const Prog
   out.grid = indices(dispatch.grid(), numExprs, "expression");
   require(!out.grid.empty() && out.grid.size() <= 3, "a grid has 1 to 3 dimensions");
   out.descriptors = indices(dispatch.descriptors(), program.recipes.size(), "recipe");
-  checkVariants(out, program);
+  checkLaunchCode(out, program);
   return out;
 }
 

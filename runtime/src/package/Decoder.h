@@ -73,7 +73,7 @@ private:
   void decodeVariant(const fb::Variant &variant, Variant &out);
   LaunchCode decodeLaunchCode(const flatbuffers::Vector<int64_t> *words);
   void decodeBlock(const flatbuffers::Vector<uint32_t> *block, int64_t (&out)[3]);
-  void checkVariants(const DispatchCommand &dispatch, const Program &program);
+  void checkLaunchCode(const DispatchCommand &dispatch, const Program &program);
   void decodeImage(const fb::Image &image, Image &out);
   void checkImages(const Program &program);
   Command decodeCommand(const fb::Command &command, const Program &program, size_t block, size_t numBlocks);

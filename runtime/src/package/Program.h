@@ -108,9 +108,11 @@ struct Variant {
 
 struct Kernel {
   std::string symbol, key, nodes;
-  uint64_t scratch;
-  int64_t block[3];
+  uint64_t scratch = 0;
+  int64_t block[3] = {0, 0, 0};
   std::vector<Variant> variants;
+  LaunchCode shares;    // one value; no steps: work is not split
+  uint64_t partial = 0; // bytes of a share in the workspace
 };
 
 struct Image {

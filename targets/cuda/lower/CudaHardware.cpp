@@ -161,6 +161,17 @@ LogicalResult CudaHardware::atomic(ImplicitLocOpBuilder &b, gpu::AtomicKind kind
   return failure(refused);
 }
 
+/// fence.acq_rel.gpu
+LogicalResult CudaHardware::fence(ImplicitLocOpBuilder &b) {
+  LLVM::FenceOp::create(b, LLVM::AtomicOrdering::acq_rel, "device");
+  return success();
+}
+
+/// atom.inc.u32, relaxed.
+Value CudaHardware::countTo(ImplicitLocOpBuilder &b, Value ptr, Value last) {
+  return LLVM::AtomicRMWOp::create(b, LLVM::AtomicBinOp::uinc_wrap, ptr, last, LLVM::AtomicOrdering::monotonic);
+}
+
 void CudaHardware::finishKernel(LLVM::LLVMFuncOp f, unsigned threads) {
   Builder b(f.getContext());
   f->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());

@@ -46,6 +46,8 @@ public:
   void asyncWait(ImplicitLocOpBuilder &b, unsigned pending) override;
   LogicalResult atomic(ImplicitLocOpBuilder &b, gpu::AtomicKind kind, bool isUnsigned, Type element, Value ptr,
                        Value v) override;
+  LogicalResult fence(ImplicitLocOpBuilder &b) override;
+  Value countTo(ImplicitLocOpBuilder &b, Value ptr, Value last) override;
   void finishKernel(LLVM::LLVMFuncOp f, unsigned threads) override;
 
   // Dots and pipelined loops: lower/Dot*.cpp, lower/sm90/

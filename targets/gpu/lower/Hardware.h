@@ -81,6 +81,14 @@ public:
     return failure();
   }
 
+  // Order between blocks; null results: not supported.
+  /// Device memory as this thread knows it (also through barriers) is known to whoever reads what it writes from here
+  /// on; and what it has read before is the newest that it will see from here on: release and acquire for the device.
+  virtual LogicalResult fence(ImplicitLocOpBuilder &b) { return failure(); }
+  /// Atomically adds 1 to the 32-bit counter at `ptr` in device memory, or sets it to 0 where it is `last` (i32); gives
+  /// the old value. Orders nothing by itself.
+  virtual Value countTo(ImplicitLocOpBuilder &b, Value ptr, Value last) { return {}; }
+
   /// Attributes of the kernel function (calling convention, launch bounds).
   virtual void finishKernel(LLVM::LLVMFuncOp f, unsigned threads) = 0;
 

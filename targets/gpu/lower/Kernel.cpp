@@ -183,6 +183,9 @@ void Lowering::emitEntry() {
     if (isa<RefType>(cast<TypeAttr>(a).getValue()))
       params.push_back(global);
   unsigned words = kernel.getNumDims() + kernel.getNumArgs() - params.size();
+  bool split = sharesOf().has_value();
+  if (split)
+    params.append(2, global);
   params.append(words, i64);
   unsigned refs = params.size() - words, next = 0, word = refs;
   b.setInsertionPointToEnd(dest.getBody());
@@ -206,6 +209,10 @@ void Lowering::emitEntry() {
     if (ref.getEffect() == Effect::in)
       func.setArgAttr(next, "llvm.readonly", b.getUnitAttr());
     args.push_back(entry->getArgument(next++));
+  }
+  if (split) {
+    workspace = entry->getArgument(next++);
+    counters = entry->getArgument(next++);
   }
   if (auto shared = kernel->getAttrOfType<DenseI64ArrayAttr>("tile.in_place")) {
     unsigned results = shared.size(), first = kernel.getNumRefs() - results;
@@ -274,8 +281,8 @@ FailureOr<LoweredKernel> Lowering::run() {
     func.erase();
     return failure();
   };
-  // Program p in row-major order, the last grid dim fastest; a split dim is not part of the launch. There are fewer
-  // than 2^31 programs, so 32 bits do for the numbers.
+  // Program p in row-major order, the last grid dim fastest, without a split dim; the shares of a program are blocks
+  // that follow each other. There are fewer than 2^31 blocks, so 32 bits do for the numbers.
   SmallVector<Value> dims;
   for (Value v : kernel.getDimArgs(kernel.getBody()))
     dims.push_back(map(v));
@@ -283,7 +290,16 @@ FailureOr<LoweredKernel> Lowering::run() {
   unsigned rank = kernel.getGridRank();
   auto isSplit = [&](unsigned g) { return kernel.getSplit() && int64_t(*kernel.getSplit()) == int64_t(g); };
   SmallVector<Value> offsets(rank);
-  Value rest = hw.block(b), shares;
+  Value rest = hw.block(b);
+  Shares shares;
+  if (sharesOf()) {
+    shares.count = (*extents)[*kernel.getSplit()];
+    if (!getConstantIntValue(shares.count))
+      shares.count = arith::MaxSIOp::create(b, shares.count, cst(1));
+    Value n = arith::IndexCastOp::create(b, i32, shares.count);
+    shares.share = arith::RemUIOp::create(b, rest, n);
+    rest = shares.program = arith::DivUIOp::create(b, rest, n);
+  }
   unsigned first = 0;
   while (first < rank && isSplit(first))
     ++first;
@@ -295,7 +311,7 @@ FailureOr<LoweredKernel> Lowering::run() {
     else if (step != 1)
       count = arith::CeilDivSIOp::create(b, count, cst(step));
     if (isSplit(g)) {
-      shares = count;
+      offsets[g] = cst(0); // of the only share
       continue;
     }
     Value at = rest;
@@ -308,7 +324,7 @@ FailureOr<LoweredKernel> Lowering::run() {
     if (auto c = getConstantIntValue(count); c && *c == 1)
       offsets[g] = cst(0);
   }
-  if (failed(shares ? runSplit(offsets, shares) : runBody(offsets)) || failedOnce)
+  if (failed(shares.count ? runSplit(offsets, shares) : runBody(offsets)) || failedOnce)
     return fail();
   unsigned ops = 0;
   func.walk([&](Operation *) { ++ops; });
@@ -322,6 +338,8 @@ FailureOr<LoweredKernel> Lowering::run() {
   out.sharedBytes = shared.total();
   out.threads = group.warps << hw.limits.laneBits;
   out.barriers = barriers;
+  out.shares = shareCode();
+  out.partialBytes = partialBytes;
   hw.finishKernel(func, out.threads);
   return out;
 }
@@ -331,7 +349,7 @@ void Lowering::bindRegion(Region &region, ValueRange offsets) {
     scalars.map(arg, v);
 }
 
-/// Body without a split, then finish on what body yields.
+/// Body of work that is not split, then finish on what body yields.
 LogicalResult Lowering::runBody(ValueRange offsets) {
   Region &body = kernel.getBody();
   bindRegion(body, offsets);
@@ -342,62 +360,9 @@ LogicalResult Lowering::runBody(ValueRange offsets) {
     return success();
   for (auto [v, arg] : llvm::zip(body.front().getTerminator()->getOperands(), kernel.getAccumulators(finish)))
     tiles[arg] = tileAs(v, layoutOf(arg));
-  bindRegion(finish, offsets);
-  return lowerBlock(finish.front());
-}
-
-/// The shares of split work one after the other, merged in increasing order.
-LogicalResult Lowering::runSplit(SmallVector<Value> offsets, Value shares) {
-  unsigned split = *kernel.getSplit();
-  Region &body = kernel.getBody(), &fold = kernel.getFold(), &finish = kernel.getFinish();
   SmallVector<Value> visible(offsets);
-  visible.erase(visible.begin() + split);
-  ValueRange yields = body.front().getTerminator()->getOperands();
-  auto args = kernel.getAccumulators(fold);
-  unsigned count = yields.size();
-  // The first share, then a loop over the others: each is computed and folded.
-  auto share = [&](Value number) -> LogicalResult {
-    offsets[split] = number;
-    bindRegion(body, offsets);
-    return lowerBlock(body.front());
-  };
-  SmallVector<Value> totals;
-  {
-    size_t forget = memo.size();
-    if (failed(share(cst(0))))
-      return failure();
-    for (unsigned i = 0; i < count; ++i)
-      flatten(yields[i], layoutOf(args[i]), totals);
-    memo.resize(forget);
-  }
-  auto rest = scf::ForOp::create(b, cst(1), shares, cst(1), totals, [](OpBuilder &, Location, Value, ValueRange) {});
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(rest.getBody());
-    Scope scope(*this);
-    if (failed(share(rest.getInductionVar())))
-      return failure();
-    unsigned next = 0;
-    for (unsigned i = 0; i < count; ++i)
-      unflatten(args[i], layoutOf(args[i]), rest.getRegionIterArgs(), next);
-    for (unsigned i = 0; i < count; ++i)
-      tiles[args[count + i]] = tileAs(yields[i], layoutOf(args[count + i]));
-    bindRegion(fold, visible);
-    if (failed(lowerBlock(fold.front())))
-      return failure();
-    SmallVector<Value> merged;
-    for (auto [i, v] : llvm::enumerate(fold.front().getTerminator()->getOperands()))
-      flatten(v, layoutOf(args[i]), merged);
-    scope.close();
-    scf::YieldOp::create(b, merged);
-  }
-  if (finish.empty())
-    return success();
-  unsigned next = 0;
-  for (unsigned i = 0; i < count; ++i)
-    unflatten(args[i], layoutOf(args[i]), rest.getResults(), next);
-  for (auto [i, arg] : llvm::enumerate(kernel.getAccumulators(finish)))
-    tiles[arg] = convert(tiles[args[i]], layoutOf(arg));
+  if (auto split = kernel.getSplit())
+    visible.erase(visible.begin() + *split);
   bindRegion(finish, visible);
   return lowerBlock(finish.front());
 }

@@ -34,6 +34,9 @@ struct LoweredKernel {
   uint64_t sharedBytes = 0; // dynamic shared memory
   unsigned threads = 0;     // of a block
   unsigned barriers = 0;    // emitted, for tests and reports
+  /// Launch code (docs/package-format.md) of the number of shares, each of which is a block; empty: work is not split.
+  std::vector<int64_t> shares;
+  uint64_t partialBytes = 0; // of one share in the workspace
 };
 
 /// Warps of the block that runs a program of `kernel`: from its tile sizes and dots. Plans use it for their estimates.
@@ -43,6 +46,8 @@ unsigned blockWarps(int64_t elements, const Limits &limits);
 
 /// Lowers `kernel` to an llvm.func in `dest`: parameters are the buffers (pointers), then the kernel's dims and scalar
 /// arguments (64-bit words: i64 each; floats in their low bits). The module needs scf, arith, math -> llvm afterwards.
+/// Split work (result.shares) takes two more buffers behind the kernel's: a workspace for the partial results of all
+/// shares of all programs, and a 32-bit counter a program, which is 0 before a launch and after it.
 /// What does not fit or has no rule is an error on the op.
 FailureOr<LoweredKernel> lowerKernel(tile::KernelOp kernel, ModuleOp dest, Hardware &hardware,
                                      const LowerOptions &options = {});
@@ -208,7 +213,30 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
   void emitEntry();
   void bindRegion(Region &region, ValueRange offsets);
   LogicalResult runBody(ValueRange offsets);
-  LogicalResult runSplit(SmallVector<Value> offsets, Value shares);
+
+  // Split.cpp: work on one result by several blocks
+  struct Shares {
+    Value program, share; // i32: the numbers of this block's
+    Value count;          // index, at least 1
+  };
+  /// A run of registers of a share's partial results that moves at once.
+  struct Piece {
+    unsigned accumulator, count;
+    Type stored;
+    unsigned bytes;
+    uint64_t offset; // in the share's part of the workspace
+  };
+  /// The number of shares, unless it is 1 whatever the launch.
+  std::optional<AffineExpr> sharesOf();
+  std::vector<int64_t> shareCode(); // LoweredKernel::shares
+  LogicalResult runSplit(SmallVector<Value> offsets, const Shares &shares);
+  LogicalResult foldShares(const Shares &shares, Value several, ValueRange mine, ValueRange visible,
+                           SmallVectorImpl<Value> &totals);
+  void findPieces(ValueRange accumulators);
+  Value partialPointer(Value slot, const Piece &piece);
+  void storePartial(ValueRange accumulators, ValueRange registers, Value slot);
+  SmallVector<Value> loadPartial(ValueRange accumulators, Value slot);
+  Value arrive(const Shares &shares, uint64_t flag);
   LogicalResult lowerScalar(Operation *op);
   LogicalResult lowerLoadScalar(tile::LoadScalarOp op);
   LogicalResult lowerFor(scf::ForOp loop);
@@ -290,6 +318,9 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
   std::map<int64_t, Value> constants, constants32;
   llvm::DenseSet<Value> mixedRefs, dirtyRefs; // refs that are read and written; accessed since the last barrier
   llvm::DenseMap<Value, Value> inPlace;       // an out ref -> the in ref whose memory it may have
+  Value workspace, counters;                  // of split work: pointers
+  SmallVector<Piece, 0> pieces;
+  uint64_t partialBytes = 0;
   Block *entry = nullptr;
   Value sharedBase;
   Type i1, i8, i16, i32, i64, f32, f64, index;

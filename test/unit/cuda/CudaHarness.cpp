@@ -12,6 +12,7 @@
 #include "test/unit/cpu/KernelImage.h"
 #include "tools/sim/cuda/exec/Launch.h"
 #include "tools/sim/cuda/memory/State.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdlib>
 
@@ -81,17 +82,38 @@ public:
       ASSERT_TRUE(memory.global.write(addresses.back(), m.data, m.bytes, error)) << error;
       param(addresses.back());
     }
+    int64_t shares = 1;
+    std::vector<uint32_t> counters(programs);
+    uint64_t counterAddress = 0;
+    if (!info->shares.empty()) {
+      shares = sharesOf(info->shares, scalars);
+      param(memory.global.allocate(programs * shares * info->partialBytes));
+      counterAddress = memory.global.allocate(counters.size() * 4);
+      ASSERT_TRUE(memory.global.write(counterAddress, counters.data(), counters.size() * 4, error)) << error;
+      param(counterAddress);
+    }
     for (int64_t s : scalars)
       param(s);
     sim::LaunchOptions options;
     options.threads = 1;
     options.maxDynamicShared = info->sharedBytes;
+    if (const char *seed = std::getenv("ADZE_TEST_SIM_SEED"))
+      options.seed = std::strtoull(seed, nullptr, 10);
     sim::Dim3 grid, block;
-    grid.x = programs;
+    grid.x = programs * shares;
     block.x = info->threads;
-    sim::LaunchResult result =
-        sim::launch(*loaded.program, *code, grid, block, {}, info->sharedBytes, params, memory, device, options);
-    ASSERT_EQ(result.code, 0) << result.text << "\n" << ptx;
+    // Split work twice: the second launch finds what the first one leaves.
+    for (int launch = 0; launch < (info->shares.empty() ? 1 : 2); ++launch) {
+      sim::LaunchResult result =
+          sim::launch(*loaded.program, *code, grid, block, {}, info->sharedBytes, params, memory, device, options);
+      ASSERT_EQ(result.code, 0) << result.text << "\n" << ptx;
+    }
+    if (counterAddress) {
+      uint64_t poison;
+      ASSERT_TRUE(memory.global.read(counters.data(), counterAddress, counters.size() * 4, error, poison)) << error;
+      for (uint32_t c : counters)
+        ASSERT_EQ(c, 0u) << "a counter is not left at 0";
+    }
     for (auto [i, m] : llvm::enumerate(buffers)) {
       uint64_t poison;
       ASSERT_TRUE(memory.global.read(m.data, addresses[i], m.bytes, error, poison)) << error;
@@ -99,6 +121,24 @@ public:
   }
 
 private:
+  /// The number of shares: launch code of constants and scalars, in so far as tests have it.
+  static int64_t sharesOf(const std::vector<int64_t> &code, const std::vector<int64_t> &scalars) {
+    std::vector<int64_t> stack;
+    for (size_t i = 0; i + 1 < code.size(); i += 2) {
+      if (code[i] < 2) {
+        stack.push_back(code[i] ? scalars[code[i + 1]] : code[i + 1]);
+        continue;
+      }
+      int64_t b = stack.back();
+      stack.pop_back();
+      int64_t &a = stack.back();
+      EXPECT_TRUE(code[i] == 2 || code[i] == 4 || code[i] == 5 || code[i] == 6) << "operation " << code[i];
+      a = code[i] == 2 ? a + b : code[i] == 4 ? a * b : code[i] == 5 ? llvm::divideFloorSigned(a, b)
+                                                                     : llvm::divideCeilSigned(a, b);
+    }
+    return std::max<int64_t>(stack.back(), 1);
+  }
+
   std::string ptx, diagnostics;
   std::vector<gpu::LoweredKernel> kernels;
   unsigned number = 80;

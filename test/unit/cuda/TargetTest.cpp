@@ -199,11 +199,54 @@ TEST_F(CudaTargetTest, PlansOfEveryFamily) {
         Plan plan = cuda::planFor(p, archs);
         auto size2 = [&](const char *x, const char *y) { return plan.param(x, 1) * plan.param(y, 1); };
         for (auto [name, value] : plan.params)
-          EXPECT_GE(value, name == "swap" || name == "merge" ? 0 : 1) << family << " " << name;
+          EXPECT_GE(value, name == "swap" || name == "merge" || name == "pack" ? 0 : 1) << family << " " << name;
         for (int64_t elements : {size2("BM", "BN"), size2("BM", "BK"), size2("BF", "BP"), size2("BC", "BP")})
           EXPECT_LE(elements, 64 * 1024) << family << " of " << size;
       }
     }
+}
+
+TEST_F(CudaTargetTest, FewProgramsWithLongSumsAreSplit) {
+  Type f16 = Float16Type::get(context.get());
+  auto plan = [&](const char *family, std::map<std::string, Extent> extents, const char *arch) {
+    Problem p;
+    p.family = family;
+    p.extents = std::move(extents);
+    for (const char *name : {"a", "b", "x", "w", "y"})
+      p.types[name] = f16;
+    p.flags["inner"] = 1;
+    return cuda::planFor(p, {*cuda::archNamed(arch)});
+  };
+  auto is = [](int64_t n) { return Extent{n, n}; };
+  Extent open{0, INT64_MAX};
+  for (const char *arch : {"sm_80", "sm_90a"}) {
+    SCOPED_TRACE(arch);
+    auto product = [&](int64_t m, int64_t n, int64_t k) {
+      return plan("matmul", {{"B", is(1)}, {"M", is(m)}, {"N", is(n)}, {"K", is(k)}}, arch);
+    };
+    EXPECT_GT(product(1, 512, 8192).param("split", 1), 3);
+    EXPECT_GT(product(64, 128, 16384).param("split", 1), 3);
+    EXPECT_FALSE(product(64, 128, 16384).param("staged", 0)); // its programs are not split
+    EXPECT_EQ(product(64, 128, 16384).param("share", 0), 0);
+    EXPECT_EQ(product(1, 512, 256).param("split", 1), 1);    // too short
+    EXPECT_EQ(product(1, 65536, 8192).param("split", 1), 1); // enough programs
+    EXPECT_EQ(product(4096, 4096, 4096).param("split", 1), 1);
+    auto attention = [&](int64_t batch, Extent queries, Extent keys) {
+      return plan("attention",
+                  {{"B", is(batch)}, {"H", is(8)}, {"S", queries}, {"T", keys}, {"D", is(128)}, {"DV", is(128)}}, arch);
+    };
+    EXPECT_GT(attention(1, is(1), is(8192)).param("split", 1), 7);
+    EXPECT_EQ(attention(1, is(1), open).param("share", 0) % 128, 0);
+    EXPECT_GT(attention(1, is(1), open).param("share", 0), 0);
+    EXPECT_LT(attention(1, is(1), open).param("share", 0), attention(3, is(1), open).param("share", 0));
+    EXPECT_EQ(attention(1, is(1), {0, 500}).param("share", 0), 0);
+    EXPECT_EQ(attention(64, is(1), open).param("share", 0), 0); // enough programs
+    EXPECT_EQ(attention(1, open, open).param("share", 0), 0);   // many queries, as far as is known
+    EXPECT_EQ(attention(1, is(4096), is(4096)).param("split", 1), 1);
+    EXPECT_GT(plan("reduce", {{"R", is(1)}, {"M", is(1)}, {"K", is(1 << 20)}}, arch).param("split", 1), 4);
+    EXPECT_EQ(plan("reduce", {{"R", is(1)}, {"M", is(1)}, {"K", is(1000)}}, arch).param("split", 1), 1);
+    EXPECT_EQ(plan("arg_reduce", {{"R", is(1)}, {"M", is(1)}, {"K", is(1 << 20)}}, arch).param("split", 1), 1);
+  }
 }
 
 } // namespace

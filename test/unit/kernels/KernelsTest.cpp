@@ -174,7 +174,8 @@ TEST_F(KernelsTest, ConvolutionFormsAgreeWithLoops) {
   HostTensor inputs[] = {host(DType::F32, {2, 6, 7, 8}, x), host(DType::F32, {4, 3, 3, 2}, w),
                          host(DType::F32, {4}, b)};
   for (const char *plan : {"", "merge=0", "merge=0 BF=3 BP=5 BC=2", "merge=0 form=row BF=2 BP=4 BC=3", "swap=0 BP=5",
-                           "merge=0 swap=0 form=row BP=3 BC=2", "merge=1 form=row BP=4"})
+                           "merge=0 swap=0 form=row BP=3 BC=2", "merge=1 form=row BP=4", "merge=0 BC=2 split=4",
+                           "merge=0 swap=0 form=row BP=3 BC=1 split=20"})
     EXPECT_EQ(run1(text, inputs, plan), want) << plan;
 }
 
@@ -237,7 +238,7 @@ TEST_F(KernelsTest, ReductionsOverMixedAxesAndEmptyOnes) {
     return %0, %1 : tensor<2x1x3x1xf32>, tensor<2x1x3x1xf32>
   }})";
   for (int64_t n : {0, 1, 5})
-    for (const char *plan : {"", "BM=2 BK=3", "BM=2 BK=3 split=2"}) {
+    for (const char *plan : {"", "BM=2 BK=3", "BM=2 BK=3 split=2", "BM=2 BK=1 share=2"}) {
       Values a = integers(24 * n, 4), sum(6, 0), most(6, -INFINITY);
       for (int64_t i = 0; i < 24 * n; ++i) {
         int64_t at = i / (12 * n) * 3 + i / 4 % 3;
@@ -271,12 +272,15 @@ TEST_F(KernelsTest, RowOfAttentionWithoutVisibleKeys) {
   })";
   HostTensor inputs[] = {host(DType::F32, {1, 1, 2, 2}, integers(4, 1)), host(DType::F32, {1, 1, 3, 2}, integers(6, 2)),
                          host(DType::F32, {2, 3}, {-INFINITY, -INFINITY, -INFINITY, 0, -INFINITY, -INFINITY})};
-  auto got = run(text, inputs, PlainTarget());
-  ASSERT_EQ(got.size(), 2u);
-  Values key = integers(6, 2); // the second query sees the first key only
-  EXPECT_EQ(got[0], (Values{0, 0, key[0], key[1]}));
-  EXPECT_TRUE(std::isnan(got[1][0]) && std::isnan(got[1][1]));
-  EXPECT_EQ(got[1][2], key[0]);
+  for (const char *plan : {"", "BN=1 split=2", "BN=1 split=5", "BN=1 share=1"}) {
+    SCOPED_TRACE(plan);
+    auto got = run(text, inputs, PlainTarget(parsePlan(plan)));
+    ASSERT_EQ(got.size(), 2u);
+    Values key = integers(6, 2); // the second query sees the first key only
+    EXPECT_EQ(got[0], (Values{0, 0, key[0], key[1]}));
+    EXPECT_TRUE(std::isnan(got[1][0]) && std::isnan(got[1][1]));
+    EXPECT_EQ(got[1][2], key[0]);
+  }
 }
 
 TEST_F(KernelsTest, IntegerDataDoesNotDependOnThePlan) {
@@ -292,7 +296,7 @@ TEST_F(KernelsTest, IntegerDataDoesNotDependOnThePlan) {
                          host(DType::F32, {1, 1, 7, 4}, integers(28, 2)), host(DType::F32, {4}, integers(4, 3))};
   auto want = run(text, inputs, PlainTarget());
   ASSERT_EQ(want.size(), 3u);
-  for (const char *plan : {"BM=2 BN=3 BK=2", "BM=3 BN=2 BK=3 form=two_pass"})
+  for (const char *plan : {"BM=2 BN=3 BK=2", "BM=3 BN=2 BK=3 form=two_pass", "BM=2 BN=2 split=3", "BM=3 BN=3 share=2"})
     EXPECT_EQ(run(text, inputs, PlainTarget(parsePlan(plan))), want) << plan;
 }
 

@@ -127,6 +127,10 @@ std::optional<ImageVariant> attempt(tile::KernelOp kernel, ModuleOp dest, const 
 
 std::optional<ImageVariant> lowerStaged(tile::KernelOp kernel, ModuleOp dest, const TargetArch &arch,
                                         std::string &reason) {
+  if (kernel.getSplit()) {
+    reason = "its work is split over blocks";
+    return std::nullopt;
+  }
   int64_t rows = productRows(kernel);
   if (rows <= 0 || rows % 64 || rows > 192) {
     reason = "its products do not have 64, 128 or 192 rows";
