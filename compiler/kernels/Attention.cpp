@@ -2,6 +2,9 @@
 //
 // Iteration dims: 0 batch, 1 query head, 2 query, 3 key, 4 head size, 5 value size, 6 key head. The accumulators are
 // the running maximum and sum of every row and the unnormalised output.
+//
+// `pack`: the query heads of a key head are rows of one tile, so that keys and values are read once for all of them.
+// Dim 1 is then a member of the group, and a row is a pair of member and query.
 #include "compiler/kernels/Families.h"
 #include "compiler/kernels/Scalar.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -30,8 +33,15 @@ public:
   BuildResult build();
 
 private:
+  std::optional<Group> rowsOfGroup();
+  void choose();
+  Access rowAccess(unsigned last) const;
+  Access keyAccess(unsigned last) const {
+    AffineExpr zero = constantExpr(context, 0), one = constantExpr(context, 1);
+    return {{zero, {{0, one}}}, {zero, {{6, one}}}, {zero, {{3, one}}}, {zero, {{last, one}}}};
+  }
   Frame frame(ArrayRef<unsigned> tiled, Value key);
-  Value loadTile(Value v, ArrayRef<unsigned> dims, ArrayRef<unsigned> tiled, Value key, StringRef tag);
+  Value loadTile(Value v, const Access &access, ArrayRef<unsigned> tiled, Value key, StringRef tag);
   Value scores(Value q, Value key);
   Value masked(Value s, Value key);
   Value maskTile(Value key);
@@ -50,34 +60,70 @@ private:
   Type acc;
   AffineExpr batch, heads, queries, keys, size, valueSize, keyHeads;
   int64_t D, DV, BM = 1, BN = 1;
+  int64_t members = 1; // query heads of a key head, where tiles hold all of them
+  Group rows = {};     // of a tile
+  Plan plan;
   std::unique_ptr<KernelText> text;
   std::unique_ptr<GridMap> grid;
-  SmallVector<Value> offsets; // batch, head, query
+  SmallVector<Value> offsets; // batch, head (key head where heads are packed), row
 };
+
+/// Of q, the results, and what broadcasts to the scores: by batch, query head, query and the dim `last`.
+Access AttentionBuilder::rowAccess(unsigned last) const {
+  AffineExpr zero = constantExpr(context, 0), one = constantExpr(context, 1);
+  DimIndex head{zero, {{1, one}}};
+  if (members > 1)
+    head = {zero, {{6, constantExpr(context, members)}, {1, one}}};
+  return {{zero, {{0, one}}}, head, {zero, {{2, one}}}, {zero, {{last, one}}}};
+}
+
+/// Members and queries as one dim, if in all that is read or written by rows a member begins where the queries of the
+/// one before it end. Sets `members`.
+std::optional<Group> AttentionBuilder::rowsOfGroup() {
+  auto h = constantOf(heads), hk = constantOf(keyHeads);
+  if (!h || !hk || *hk == 0 || *h % *hk != 0 || *h == *hk)
+    return std::nullopt;
+  members = *h / *hk;
+  Space space(context, {batch, constantExpr(context, members), queries, keys, size, valueSize, keyHeads});
+  for (unsigned d : {1, 3, 4, 5, 6})
+    space.barrier(d);
+  collectAccesses(op.getQ(), rowAccess(4), args, space);
+  if (op.getMask()) {
+    AffineExpr dims[] = {batch, heads, queries, keys};
+    collectAccesses(op.getMask(), broadcastAccess(getDims(op.getMask()), dims, rowAccess(3)), args, space);
+  }
+  collectResults(r.region, args, rowAccess(5), space, {op.getY()});
+  for (const Group &g : space.merge())
+    if (g.first == 1 && (g.last == 2 || isConstant(queries, 1)))
+      return g;
+  return std::nullopt;
+}
 
 Frame AttentionBuilder::frame(ArrayRef<unsigned> tiled, Value key) {
   KernelText &k = *text;
   AffineExpr extents[] = {batch, heads, queries, keys, size, valueSize, keyHeads};
   int64_t sizes[] = {0, 0, BM, BN, D, DV, 0};
+  Value zero = k.index(0), head = offsets[1], keyHead = head;
+  if (members == 1 && !provablyEqual(heads, keyHeads))
+    keyHead = k.div(k.mul(head, k.dim(keyHeads)), k.dim(heads));
+  Value starts[] = {offsets[0], head, offsets[2], key ? key : zero, zero, zero, keyHead};
   Frame f;
+  unsigned positions[7];
   for (unsigned d = 0; d < 7; ++d) {
-    f.groups.push_back({d, d, extents[d]});
+    positions[d] = f.groups.size();
+    if (d == 1 && members > 1) // part of the rows
+      continue;
+    f.groups.push_back(d == 2 ? rows : Group{d, d, extents[d]});
     f.sizes.push_back(llvm::is_contained(tiled, d) ? sizes[d] : 0);
+    f.offsets.push_back(starts[d]);
   }
-  Value zero = k.index(0), head = offsets[1];
-  bool shared = !provablyEqual(heads, keyHeads);
-  Value keyHead = shared ? k.div(k.mul(head, k.dim(keyHeads)), k.dim(heads)) : head;
-  f.offsets = {offsets[0], head, offsets[2], key ? key : zero, zero, zero, keyHead};
-  f.tileDims.assign(tiled.begin(), tiled.end());
+  for (unsigned d : tiled)
+    f.tileDims.push_back(positions[d]);
   return f;
 }
 
-/// A tile of q, k or v, whose dims are the iteration dims `dims`, in its stored type.
-Value AttentionBuilder::loadTile(Value v, ArrayRef<unsigned> dims, ArrayRef<unsigned> tiled, Value key, StringRef tag) {
-  AffineExpr zero = constantExpr(context, 0), one = constantExpr(context, 1);
-  Access access;
-  for (unsigned d : dims)
-    access.push_back({zero, {{d, one}}});
+/// A tile of q, k or v in its stored type.
+Value AttentionBuilder::loadTile(Value v, const Access &access, ArrayRef<unsigned> tiled, Value key, StringRef tag) {
   Frame f = frame(tiled, key);
   RegionEval eval(*text, args, r.options, f);
   if (auto leaf = leafOf(v, access, args))
@@ -97,7 +143,7 @@ Value AttentionBuilder::exponential(Value v) {
 Value AttentionBuilder::maskTile(Value key) {
   RegionEval eval(*text, args, r.options, frame({2, 3}, key));
   AffineExpr dims[] = {batch, heads, queries, keys};
-  Access access = broadcastAccess(getDims(op.getMask()), dims, identityAccess(context, 4));
+  Access access = broadcastAccess(getDims(op.getMask()), dims, rowAccess(3));
   return eval.evaluateFull(op.getMask(), access);
 }
 
@@ -114,14 +160,18 @@ Value AttentionBuilder::masked(Value s, Value key) {
     return s;
   Value column = k.broadcast(position({1, BN}, 1, key), {BM, BN});
   Value shift = k.sub(k.dim(keys), k.dim(queries));
-  Value last = k.iota({BM, 1}, 0, k.add(offsets[2], shift), i64);
+  Value last = k.iota({BM, 1}, 0, members > 1 ? offsets[2] : k.add(offsets[2], shift), i64);
+  if (members > 1) { // queries of a member follow each other
+    last = b.binary<arith::RemUIOp>(last, k.splatIndex({BM, 1}, k.dim(queries), i64));
+    last = b.binary<arith::AddIOp>(last, k.splatIndex({BM, 1}, shift, i64));
+  }
   return b.select(b.cmpi(CmpIPredicate::sle, column, k.broadcast(last, {BM, BN})), s, hidden);
 }
 
 /// Scores in units of log2(e).
 Value AttentionBuilder::scores(Value q, Value key) {
   KernelText &k = *text;
-  Value kt = loadTile(op.getK(), {0, 6, 3, 4}, {3, 4}, key, "k");
+  Value kt = loadTile(op.getK(), keyAccess(4), {3, 4}, key, "k");
   KernelText::DotFlags flags;
   flags.transB = true;
   flags.precision = r.options.dotPrecision;
@@ -139,7 +189,7 @@ Value AttentionBuilder::scores(Value q, Value key) {
 
 SmallVector<Value> AttentionBuilder::step(Value q, Value key, ValueRange carried) {
   KernelText &k = *text;
-  Value vt = loadTile(op.getV(), {0, 6, 3, 5}, {3, 5}, key, "v");
+  Value vt = loadTile(op.getV(), keyAccess(5), {3, 5}, key, "v");
   Value s = masked(scores(q, key), key);
   ScalarBuilder row(k, carried[0]), b(k, s), wide(k, carried[2]);
   Value m = row.binary<arith::MaxNumFOp>(carried[0], k.reduce(s, 1, TileReduceKind::maxnum));
@@ -191,12 +241,12 @@ void AttentionBuilder::finishRegion(TypeRange types) {
   if (r.options.roundFusedEdges)
     y = fromStorage(k, toStorage(k, y, elementOf(op.getY())), elementOf(op.getY()));
   eval.bind(op.getY(), y);
-  AffineExpr zero = constantExpr(context, 0), one = constantExpr(context, 1);
-  storeResults(r.region, eval, args, {{zero, {{0, one}}}, {zero, {{1, one}}}, {zero, {{2, one}}}, {zero, {{5, one}}}});
+  storeResults(r.region, eval, args, rowAccess(5));
   k.yield();
 }
 
-BuildResult AttentionBuilder::build() {
+void AttentionBuilder::choose() {
+  std::optional<Group> together = rowsOfGroup();
   Problem p;
   p.family = "attention";
   std::pair<const char *, AffineExpr> extents[] = {{"B", batch}, {"H", heads}, {"S", queries},
@@ -207,27 +257,38 @@ BuildResult AttentionBuilder::build() {
   p.extents["G"] = extentOf(constantExpr(context, h && hk && *hk ? *h / *hk : 1), r.symbols);
   p.types["a"] = elementOf(op.getQ());
   p.types["y"] = elementOf(r.region.getOutputs()[0]);
-  p.flags = {{"causal", op.getCausal()}, {"mask", bool(op.getMask())}, {"finish", finishSize(r.region)}};
-  Plan plan = planFor(r, p);
-  BM = tileSize(plan, "BM", 64, queries);
+  p.flags = {{"causal", op.getCausal()},
+             {"mask", bool(op.getMask())},
+             {"finish", finishSize(r.region)},
+             {"packable", together.has_value()}};
+  plan = planFor(r, p);
+  rows = {2, 2, queries};
+  if (together && plan.param("pack", 0))
+    rows = *together;
+  else
+    members = 1;
+  BM = tileSize(plan, "BM", 64, rows.extent);
   BN = tileSize(plan, "BN", 128, keys);
+}
 
+BuildResult AttentionBuilder::build() {
+  choose();
   text = std::make_unique<KernelText>(r.region->getParentOfType<ModuleOp>(), r.region.getLoc(), "attention", "flash",
                                       r.symbols);
   KernelText &k = *text;
   // A row's largest weight is 1, so weights below 2^-126 do not count in sums of products of narrow floats.
   k.flush = elementOf(op.getV()).getIntOrFloatBitWidth() < 32;
   args.declare(k);
-  grid = std::make_unique<GridMap>(k, ArrayRef<Group>{{0, 0, batch}, {1, 1, heads}, {2, 2, queries}},
-                                   ArrayRef<int64_t>{0, 0, BM});
+  Group shared = members > 1 ? Group{6, 6, keyHeads} : Group{1, 1, heads};
+  grid = std::make_unique<GridMap>(k, ArrayRef<Group>{{0, 0, batch}, shared, rows}, ArrayRef<int64_t>{0, 0, BM});
   auto shares = sharesOf(plan, keys);
   if (shares)
     k.addSplit(*shares);
   k.beginBody();
   offsets = grid->offsets(k);
-  Value q = loadTile(op.getQ(), {0, 1, 2, 4}, {2, 4}, Value(), "q");
+  Value q = loadTile(op.getQ(), rowAccess(4), {2, 4}, Value(), "q");
   Value end = k.dim(keys);
-  if (op.getCausal()) // the last row of the block sees this many keys
+  if (op.getCausal() && members == 1) // the last row of the block sees this many keys
     end = k.min(end, k.add(k.add(offsets[2], k.index(BM)), k.sub(k.dim(keys), k.dim(queries))));
   Value init[] = {k.splat({BM, 1}, FloatAttr::get(acc, -INFINITY)), k.zeros({BM, 1}, acc), k.zeros({BM, DV}, acc)};
   auto [lo, hi] = k.part(k.index(0), end, BN);

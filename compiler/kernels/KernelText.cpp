@@ -279,8 +279,8 @@ Value KernelText::convert(Value tile, Type element) {
 Value KernelText::dot(Value x, Value y, Value acc, DotFlags flags, StringRef tag) {
   bool single = elementOf(x).isF32() && elementOf(y).isF32();
   return tile::DotOp::create(b, loc, acc.getType(), x, y, acc, flags.transA, flags.transB, flags.unsignedA,
-                             flags.unsignedB, single ? flags.precision : tile::DotPrecision::ieee, IntegerAttr(),
-                             b.getStringAttr(tag));
+                             flags.unsignedB, single ? flags.precision : tile::DotPrecision::ieee,
+                             flags.promote ? b.getI64IntegerAttr(flags.promote) : IntegerAttr(), b.getStringAttr(tag));
 }
 
 Value KernelText::below(Value start, AffineExpr extent, ArrayRef<int64_t> shape, int64_t d) {

@@ -88,6 +88,7 @@ public:
   struct DotFlags {
     bool transA = false, transB = false, unsignedA = false, unsignedB = false;
     tile::DotPrecision precision = tile::DotPrecision::ieee; // of float32 operands; others have one way only
+    int64_t promote = 0; // partial sums are added in float32 after so many products; 0: where the machine likes
   };
   mlir::Value dot(mlir::Value x, mlir::Value y, mlir::Value acc, DotFlags flags, llvm::StringRef tag);
   /// True for positions below `extent`: i1 along `dim` of a tile of `shape` whose other dims are 1.

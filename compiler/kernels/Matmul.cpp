@@ -1,4 +1,5 @@
-// Matrix products with batch dims: one dot a step of K, the epilogue in finish.
+// Matrix products with batch dims: one dot a step of K, the epilogue in finish. `swap` computes y^T = b^T a^T, so that
+// a few rows lie along the short side of the machine's tiles and b fills the long one.
 //
 // Iteration dims: the result's (batch..., m, n), then k. Batch dims merge where both operands and the epilogue agree,
 // and merge into m where b does not have them.
@@ -26,8 +27,22 @@ private:
   bool pack();
   Frame frame(ArrayRef<unsigned> tiled, Value k) const;
   Value operandTile(Value v, const Access &access, Frame f, bool isA);
+  Value tileB(Value at);
+  /// The dims of the accumulators' tile, in order.
+  SmallVector<unsigned> resultDims() const { return swap ? SmallVector<unsigned>{ng, mg} : SmallVector{mg, ng}; }
   SmallVector<Value> step(Value at, ValueRange carried);
-  Value multiplyReduce(Value a, Value b, Value acc);
+  Value products(Value a, Value b);
+  SmallVector<int64_t> productShape() const {
+    return transB ? SmallVector<int64_t>{BM, BN, BK} : SmallVector<int64_t>{BM, BK, BN};
+  }
+  Value sumOfProducts(Value p) {
+    return text->reshape(text->reduce(p, transB ? 2 : 1, tile::TileReduceKind::add), {BM, BN});
+  }
+  Value plus(Value p, Value q) {
+    KernelText &k = *text;
+    return isa<FloatType>(accType) ? Value(arith::AddFOp::create(k.b, k.loc, p, q))
+                                   : Value(arith::AddIOp::create(k.b, k.loc, p, q));
+  }
   Value asAccumulator(Value tile, Type graphElement);
 
   KernelRequest &r;
@@ -40,13 +55,14 @@ private:
   SmallVector<Group> groups; // batch..., m, n, k
   unsigned mg = 0, ng = 0, kg = 0;
   AffineExpr aK, aM, bK, bN; // strides
-  bool transA = false, transB = false, dots = true;
+  bool transA = false, transB = false, dots = true, swap = false;
   Plan plan;
   std::string form = "plain";
   int64_t BM = 1, BN = 1, BK = 1;
   Type accType;
   SmallVector<Value> operands;
   tile::PackAttr packB;
+  int64_t rowB = 0; // b was packed into rows along k of so many elements
   std::unique_ptr<KernelText> text;
   SmallVector<Value> offsets; // batch..., m, n in the region under construction
 };
@@ -143,6 +159,15 @@ Problem MatmulBuilder::problem() {
   return p;
 }
 
+/// The multiple that rows along k are padded to, if that is all the packing does: [n, k / c, k % c].
+static int64_t rowsAlongK(tile::PackAttr pack) {
+  int64_t unit = pack.getBlocks()[0];
+  AffineExpr k = getAffineDimExpr(0, pack.getContext()), n = getAffineDimExpr(1, pack.getContext());
+  bool rows = pack.getInner().empty() && pack.getBlocks()[1] == 1 &&
+              pack.getMap().getResults() == ArrayRef<AffineExpr>{n, k.floorDiv(unit), k % unit};
+  return rows ? unit : 0;
+}
+
 /// Replaces b by a packed copy where the plan asks for it and its blocks fit the tiles.
 bool MatmulBuilder::pack() {
   auto it = plan.packing.find("b");
@@ -163,6 +188,11 @@ bool MatmulBuilder::pack() {
   if (!packed)
     return false;
   operands[index] = packed;
+  if (int64_t unit = rowsAlongK(attr)) { // an ordinary transposed matrix
+    rowB = llvm::alignTo(*constantOf(groups[kg].extent), unit);
+    transB = true;
+    return true;
+  }
   packB = attr;
   transB = false;
   return true;
@@ -181,7 +211,8 @@ void MatmulBuilder::choose() {
   bool packs = plain && p.flag("pack_b");
   BN = tileSize(plan, "BN", plain ? 128 : 64, groups[ng].extent, packs ? packBlock(plan, "b", 1, 2) : 1);
   BK = tileSize(plan, "BK", plain ? 256 : 16, groups[kg].extent, packs ? packBlock(plan, "b", 0, 2) : 1);
-  if (p.flag("pack_b") && plain)
+  swap = plain && plan.param("swap", 0);
+  if (packs)
     pack();
 }
 
@@ -232,39 +263,52 @@ Value MatmulBuilder::asAccumulator(Value tile, Type graphElement) {
                                   : Value(arith::ExtSIOp::create(k.b, k.loc, target, tile));
 }
 
-/// acc[BM x BN] += sum over k of a[m, k] * b[k, n], without a dot. Tiles come as a [BM x BK] and b [BK x BN], or b
-/// transposed: then k is innermost.
-Value MatmulBuilder::multiplyReduce(Value a, Value b, Value acc) {
+/// a[m, k] * b[k, n], without a dot: [BM x BK x BN], or k innermost where b is transposed. Tiles come as a [BM x BK]
+/// and b [BK x BN] or [BN x BK].
+Value MatmulBuilder::products(Value a, Value b) {
   KernelText &k = *text;
   a = asAccumulator(a, elementOf(op.getA()));
   b = asAccumulator(b, elementOf(op.getB()));
   if (transA)
     a = k.transpose(a, {1, 0});
-  SmallVector<int64_t> shape = transB ? SmallVector<int64_t>{BM, BN, BK} : SmallVector<int64_t>{BM, BK, BN};
+  SmallVector<int64_t> shape = productShape();
   a = k.reshape(a, transB ? ArrayRef<int64_t>{BM, 1, BK} : ArrayRef<int64_t>{BM, BK, 1});
   b = k.reshape(b, {1, shape[1], shape[2]});
   a = k.broadcast(a, shape);
   b = k.broadcast(b, shape);
-  bool isF = isa<FloatType>(accType);
-  Value p = isF ? Value(arith::MulFOp::create(k.b, k.loc, a, b)) : Value(arith::MulIOp::create(k.b, k.loc, a, b));
-  Value sum = k.reshape(k.reduce(p, transB ? 2 : 1, tile::TileReduceKind::add), {BM, BN});
-  return isF ? Value(arith::AddFOp::create(k.b, k.loc, acc, sum)) : Value(arith::AddIOp::create(k.b, k.loc, acc, sum));
+  return isa<FloatType>(accType) ? Value(arith::MulFOp::create(k.b, k.loc, a, b))
+                                 : Value(arith::MulIOp::create(k.b, k.loc, a, b));
+}
+
+/// [BK x BN], or [BN x BK] where b is transposed.
+Value MatmulBuilder::tileB(Value at) {
+  KernelText &k = *text;
+  AffineExpr K = groups[kg].extent, N = groups[ng].extent;
+  if (packB)
+    return k.load(k.packedView(*args.operand(op.getB()), {K, N}, packB), {at, offsets[ng]}, {BK, BN}, {}, "b");
+  if (!rowB)
+    return operandTile(op.getB(), accessB, frame(transB ? ArrayRef{ng, kg} : ArrayRef{kg, ng}, at), false);
+  StridedView rows{*args.operand(op.getB()), {N, K}, {k.constant(rowB), k.constant(1)}, k.constant(0)};
+  return k.load(k.view(rows), {offsets[ng], at}, {BN, BK}, {}, "b");
 }
 
 SmallVector<Value> MatmulBuilder::step(Value at, ValueRange carried) {
   KernelText &k = *text;
   Value a = operandTile(op.getA(), accessA, frame(transA ? ArrayRef{kg, mg} : ArrayRef{mg, kg}, at), true);
-  Value b;
-  if (packB) {
-    Value view = k.packedView(*args.operand(op.getB()), {groups[kg].extent, groups[ng].extent}, packB);
-    b = k.load(view, {at, offsets[ng]}, {BK, BN}, {}, "b");
-  } else {
-    b = operandTile(op.getB(), accessB, frame(transB ? ArrayRef{ng, kg} : ArrayRef{kg, ng}, at), false);
+  Value b = tileB(at);
+  if (form != "plain") {
+    Value p = products(a, b);
+    return {plus(carried[0], form == "gemv" ? p : sumOfProducts(p))};
   }
-  if (form != "plain")
-    return {multiplyReduce(a, b, carried[0])};
   KernelText::DotFlags flags{transA, transB, isUnsigned(elementOf(op.getA())), isUnsigned(elementOf(op.getB())),
                              r.options.dotPrecision};
+  if (elementOf(op.getA()).getIntOrFloatBitWidth() == 8 && isa<FloatType>(elementOf(op.getA())))
+    flags.promote = plan.param("promote", 0);
+  if (swap) {
+    flags.transA = !transB, flags.transB = !transA;
+    std::swap(flags.unsignedA, flags.unsignedB);
+    std::swap(a, b);
+  }
   return {k.dot(a, b, carried[0], flags, "mma")};
 }
 
@@ -287,7 +331,8 @@ BuildResult MatmulBuilder::build() {
   k.beginBody();
   offsets = grid.offsets(k);
   auto [lo, hi] = k.part(k.index(0), k.dim(groups[kg].extent), BK);
-  Value zero = k.zeros({BM, BN}, accType);
+  // A gemv sums where the products are; rows of b meet in finish.
+  Value zero = k.zeros(form == "gemv" ? productShape() : frame(resultDims(), Value()).shape(), accType);
   auto acc = k.loop("k", tile::LoopKind::reduce, lo, hi, BK, zero,
                     [&](Value at, ValueRange carried) { return step(at, carried); });
   k.yield(acc);
@@ -295,8 +340,8 @@ BuildResult MatmulBuilder::build() {
     foldSums(k, acc[0].getType());
   k.beginFinish(acc[0].getType());
   offsets = grid.offsets(k);
-  RegionEval eval(k, args, r.options, frame({mg, ng}, Value()));
-  Value result = k.accumulator(0);
+  RegionEval eval(k, args, r.options, frame(resultDims(), Value()));
+  Value result = form == "gemv" ? sumOfProducts(k.accumulator(0)) : k.accumulator(0);
   if (r.options.roundFusedEdges)
     result = fromStorage(k, toStorage(k, result, elementOf(op.getY())), elementOf(op.getY()));
   eval.bind(op.getY(), result);

@@ -206,9 +206,21 @@ void moveToPart(LLVM::LLVMFuncOp f, ModuleOp from, ModuleOp part) {
   f->moveBefore(part.getBody(), part.getBody()->end());
 }
 
+/// The architecture with the PTX version that the functions ask for: some instructions are younger than it.
+TargetArch writtenFor(ModuleOp lowered, TargetArch arch) {
+  auto version = static_cast<int64_t>(ptxVersionOf(arch));
+  for (auto f : lowered.getOps<LLVM::LLVMFuncOp>())
+    if (auto wanted = f->getAttrOfType<IntegerAttr>(kPtxVersionAttr))
+      version = std::max(version, wanted.getInt());
+  arch.features = "+ptx" + std::to_string(version);
+  arch.machine.values["ptx"] = version;
+  return arch;
+}
+
 } // namespace
 
-FailureOr<std::string> generatePtx(ModuleOp lowered, const TargetArch &arch, const SerializeOptions &options) {
+FailureOr<std::string> generatePtx(ModuleOp lowered, const TargetArch &given, const SerializeOptions &options) {
+  TargetArch arch = writtenFor(lowered, given);
   static std::once_flag once; // LLVM's own registry
   std::call_once(once, [] {
     LLVMInitializeNVPTXTargetInfo();

@@ -3,8 +3,8 @@
 // for one value, so that a handful of live values and the addresses fit in 255.
 #include "dialects/tile/TileDialect.h"
 #include "targets/cuda/CudaTarget.h"
-#include "targets/cuda/SplitPlan.h"
 #include "targets/cuda/lower/sm90/Plan.h"
+#include "targets/cuda/SplitPlan.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -97,20 +97,29 @@ constexpr Block kMatrixBlocks[] = {{128, 256, 8}, {128, 128, 4}, {64, 128, 4}, {
 constexpr Block kFmaBlocks[] = {{128, 128, 8}, {64, 128, 4}, {128, 64, 4}, {64, 64, 4}, {32, 64, 4},
                                 {64, 32, 4},   {32, 32, 4},  {16, 64, 4},  {16, 32, 4}};
 
-/// Products of 16-bit floats, 8-bit integers and, where all architectures have them, 8-bit floats run on tensor cores.
+bool isFloat8(const Problem &p, const char *name) {
+  auto it = p.types.find(name);
+  return it != p.types.end() && isa<Float8E4M3FNType, Float8E5M2Type>(it->second);
+}
+
+/// Products of 16-bit floats, 8-bit integers, float32 that may be rounded to tf32 and, where all architectures have
+/// them, 8-bit floats run on tensor cores.
 bool usesTensorCores(const Problem &p, const char *name, llvm::ArrayRef<TargetArch> archs) {
   auto it = p.types.find(name);
   if (it == p.types.end())
     return false;
-  if (isa<Float8E4M3FNType, Float8E5M2Type>(it->second))
+  if (isFloat8(p, name))
     return llvm::all_of(archs, [](const TargetArch &a) { return smOf(a) >= 89 && ptxVersionOf(a) >= 84; });
+  if (it->second.isF32())
+    return p.flag("tf32");
   return it->second.isF16() || it->second.isBF16() || it->second.isInteger(8) || it->second.isUnsignedInteger(8) ||
          it->second.isSignedInteger(8);
 }
 
 /// The block with the least time for all of it: waves over the multiprocessors, each as long as the slower of
-/// arithmetic and operand traffic. Units: cycles for a step of 32 bytes of k; 1024 multiply-adds of 16 bits (64 of
-/// float32) and about 40 bytes from L2 in each cycle of a multiprocessor.
+/// arithmetic and operand traffic. Units: cycles for a step of 32 bytes of k; tensor cores multiply the same number of
+/// bytes of every type, 1024 pairs of 16 bits (64 of float32 without them), and about 40 bytes come from L2 in each
+/// cycle of a multiprocessor.
 Block chooseBlock(int64_t m, int64_t n, int64_t batch, bool matrix, int64_t step, llvm::ArrayRef<TargetArch> archs) {
   Block best{};
   double bestTime = 0;
@@ -118,7 +127,7 @@ Block chooseBlock(int64_t m, int64_t n, int64_t batch, bool matrix, int64_t step
   for (const Block &b : matrix ? llvm::ArrayRef<Block>(kMatrixBlocks) : llvm::ArrayRef<Block>(kFmaBlocks)) {
     int64_t programs = batch * ((m + b.m - 1) / b.m) * ((n + b.n - 1) / b.n);
     double waves = programs <= units ? 1 : double(programs) / units + 0.5;
-    double arithmetic = double(b.m * b.n) * step / (matrix ? 1024 : 64), traffic = double(b.m + b.n) * 32 / 40;
+    double arithmetic = double(b.m * b.n) * (matrix ? 16. / 1024 : step / 64.), traffic = double(b.m + b.n) * 32 / 40;
     double time = waves * (std::max(arithmetic, traffic) + 0.1 * std::min(arithmetic, traffic) + 8);
     if (!best.m || time < bestTime) {
       best = b;
@@ -130,14 +139,14 @@ Block chooseBlock(int64_t m, int64_t n, int64_t batch, bool matrix, int64_t step
 
 MLIRContext *contextOf(const Problem &p) { return p.types.empty() ? nullptr : p.types.begin()->second.getContext(); }
 
-/// Weights whose rows could not be copied sixteen bytes at a time: 8-bit ones in runs of 32 along k, because matrix
-/// instructions want four neighbours in k; others in blocks of 16 columns.
-Attribute productPacking(MLIRContext *context, unsigned bits, int64_t n) {
-  AffineExpr k = getAffineDimExpr(0, context), column = getAffineDimExpr(1, context);
-  if (bits == 8)
-    return tile::PackAttr::get(context, AffineMap::get(2, 0, {k.floorDiv(32), column, k % 32}, context), {32, 1}, "");
-  if (n * bits % 128 == 0)
+/// Weights whose rows could not be copied sixteen bytes at a time, in blocks of 16 columns; those of matrix
+/// instructions on 8 or 32 bits in rows along k, the only order in which fragments of them are read whole.
+Attribute productPacking(const Problem &p, MLIRContext *context, unsigned bits, bool matrix) {
+  if (matrix && bits != 16)
+    return p.flag("trans_b") && p.extent("K") * bits % 128 == 0 ? Attribute() : sm90::packRows(context, bits);
+  if (bits == 8 || p.extent("N") * bits % 128 == 0)
     return {};
+  AffineExpr k = getAffineDimExpr(0, context), column = getAffineDimExpr(1, context);
   return tile::PackAttr::get(context, AffineMap::get(2, 0, {column.floorDiv(16), k, column % 16}, context), {1, 16},
                              "");
 }
@@ -154,6 +163,30 @@ Attribute filterPacking(MLIRContext *context, unsigned spatial) {
   return tile::PackAttr::get(context, AffineMap::get(spatial + 3, 0, results, context), blocks, "");
 }
 
+/// Few rows: the time is that of reading b, so a step is 8 KiB of it, with as many columns as leave every
+/// multiprocessor a program. Tensor cores compute y^T = b^T a^T, 16 columns by 8 rows an instruction; without them 64
+/// products a thread are summed where they are, and the threads meet once.
+std::optional<Plan> planFewRows(const Problem &p, bool matrix, unsigned bits, llvm::ArrayRef<TargetArch> archs) {
+  int64_t m = p.extent("M"), n = std::max<int64_t>(1, p.extent("N")), batch = std::max<int64_t>(1, p.extent("B"));
+  if (m > (matrix ? 8 : 4) || p.flag("trans_a") || (!matrix && !p.types.at("a").isF32()))
+    return std::nullopt;
+  int64_t bn = matrix ? 128 : 64, rows = matrix ? 8 : pow2(m);
+  while (bn > 32 && batch * ((n + bn - 1) / bn) < multiprocessors(archs))
+    bn /= 2;
+  int64_t depth = matrix ? (8 << 10) * 8 / bits / bn : 64 * 128 / (bn * rows);
+  Plan plan;
+  plan.form = matrix ? "plain" : "gemv";
+  plan.params = {{"BM", rows},
+                 {"BN", bn},
+                 {"BK", clamp(pow2(p.extent("K")), matrix ? 256 / bits : 8, depth)},
+                 {"swap", matrix},
+                 {"split", 1},
+                 {"warps", matrix ? bn / 16 : 4},
+                 {"stages", 4},
+                 {"granule", matrix ? 16 : 32}};
+  return plan;
+}
+
 Plan planMatmul(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   Plan plan;
   plan.form = "plain";
@@ -164,14 +197,20 @@ Plan planMatmul(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   Block b = chooseBlock(m, n, batch, matrix, 256 / bits, archs);
   if (bits == 64) // two registers an accumulator
     b = {std::min<int64_t>(b.m, 64), std::min<int64_t>(b.n, 64), b.warps};
+  if (matrix && isFloat8(p, "a")) // the sum and the part that is not yet added to it
+    b = {std::min<int64_t>(b.m, 64), std::min<int64_t>(b.n, 128), 4};
   // Rows of 64 bytes in shared memory, 128 where tiles are small and a step would end too soon.
   int64_t bytes = matrix && b.m * b.n <= 64 * 64 ? 128 : 64;
   int64_t bk = clamp(pow2(k), matrix ? 256 / bits : 8, bytes * 8 / bits);
   plan.params = {{"BM", b.m},    {"BN", b.n}, {"BK", bk}, {"split", 1}, {"warps", b.warps}, {"stages", matrix ? 4 : 3},
                  {"granule", 16}};
+  if (std::optional<Plan> few = planFewRows(p, matrix, bits, archs))
+    plan = *few;
+  if (matrix && isFloat8(p, "a"))
+    plan.params["promote"] = sm90::kPromote;
   MLIRContext *context = contextOf(p);
-  if (p.flag("pack_b") && context && (bits > 8 || matrix))
-    if (Attribute packing = productPacking(context, bits, n))
+  if (p.flag("pack_b") && context)
+    if (Attribute packing = productPacking(p, context, bits, matrix))
       plan.packing["b"] = packing;
   return plan;
 }
@@ -215,6 +254,12 @@ Plan planAttention(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   bool matrix = usesTensorCores(p, "a", archs);
   int64_t d = std::max<int64_t>(16, std::max(p.extent("D"), p.extent("DV"))), s = std::max<int64_t>(1, p.extent("S"));
   int64_t blocks = std::max<int64_t>(1, p.extent("B")) * std::max<int64_t>(1, p.extent("H"));
+  // Few queries: those of all heads that share keys and values are rows of one tile.
+  bool pack = p.flag("packable") && s <= 16;
+  if (pack) {
+    s *= p.extent("G");
+    blocks /= p.extent("G");
+  }
   int64_t bm, bn, warps = 4;
   if (matrix) {
     // 128 queries beside two stages of 64 keys and values, with room for what softmax exchanges.
@@ -222,15 +267,15 @@ Plan planAttention(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
     bool many = blocks * ((s + 127) / 128) >= multiprocessors(archs) && d <= 128 && s >= 256 &&
                 llvm::all_of(archs, [&](const TargetArch &a) { return a.machine.value("shared_bytes") >= bytes; });
     bm = s <= 16 ? 16 : s <= 32 ? 32 : many ? 128 : 64;
-    bn = d <= 128 ? 64 : 32;
+    bn = std::max<int64_t>(16, (d <= 128 ? 64 : 32) * 16 / bits);
     if (bm <= 32) // warps side by side along the keys
-      bn = d <= 64 ? 128 : 64;
+      bn *= d <= 64 || d > 128 ? 2 : 1;
     warps = bm == 128 ? 8 : 4;
   } else {
     bm = clamp(pow2(s), 1, 32);
     bn = d * bits / 8 <= 256 ? 64 : 32;
   }
-  plan.params = {{"BM", bm}, {"BN", bn}, {"warps", warps}, {"stages", 2}};
+  plan.params = {{"BM", bm}, {"BN", bn}, {"warps", warps}, {"stages", 2}, {"pack", pack}, {"granule", 16}};
   return plan;
 }
 

@@ -40,7 +40,11 @@ mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> lowerTiles(mlir::ModuleOp mod
                                                               std::vector<gpu::LoweredKernel> *kernels = nullptr,
                                                               KernelVariants *variants = nullptr);
 
-/// PTX of a module that lowerTiles() made. Consumes it.
+/// On a function: the PTX version (10 * major + minor) that it needs, where the architecture's is older.
+inline constexpr llvm::StringLiteral kPtxVersionAttr = "cuda.ptx_version";
+
+/// PTX of a module that lowerTiles() made, in the architecture's version or the newest that a function needs. Consumes
+/// the module.
 mlir::FailureOr<std::string> generatePtx(mlir::ModuleOp lowered, const TargetArch &arch,
                                          const SerializeOptions &options);
 

@@ -5,6 +5,14 @@
 
 namespace adze::cuda {
 
+/// 10 * major + minor of a PTX text's `.version` directive: it may be newer than the architecture's.
+static uint32_t versionOf(llvm::StringRef ptx, const TargetArch &arch) {
+  llvm::StringRef text = ptx.split(".version ").second;
+  unsigned major = 0, minor = 0;
+  bool none = text.consumeInteger(10, major) || !text.consume_front(".") || text.consumeInteger(10, minor);
+  return none ? ptxVersionOf(arch) : 10 * major + minor;
+}
+
 std::string packImage(const TargetArch &arch, llvm::ArrayRef<ImagePart> parts) {
   ImageHeader header{};
   std::memcpy(header.magic, kImageMagic, sizeof kImageMagic);
@@ -20,7 +28,7 @@ std::string packImage(const TargetArch &arch, llvm::ArrayRef<ImagePart> parts) {
     ImageEntry e{part.cubin ? ImageKind::cubin : ImageKind::ptx,
                  smOf(arch),
                  isArchSpecific(arch) ? kArchSpecific : 0u,
-                 part.cubin ? 0 : ptxVersionOf(arch),
+                 part.cubin ? 0 : versionOf(part.bytes, arch),
                  start + payload.size(),
                  0};
     payload += part.bytes;

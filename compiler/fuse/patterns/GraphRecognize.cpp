@@ -28,8 +28,10 @@ struct GraphRecognize : impl::GraphRecognizeBase<GraphRecognize> {
     populateSoftmaxPatterns(patterns, constants);
     populateNormPatterns(patterns, constants);
     populateAttentionPatterns(patterns, constants);
-    if (narrowProducts)
+    if (narrowProducts) {
       populateNarrowAttentionPatterns(patterns);
+      populateNarrowProductPatterns(patterns, constants);
+    }
     rewriteGreedily(getOperation(), std::move(patterns));
   }
 

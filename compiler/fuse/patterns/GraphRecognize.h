@@ -14,8 +14,8 @@ class WeightStore;
 mlir::LogicalResult recognizePatterns(mlir::ModuleOp module, WeightStore &weights);
 
 /// `weights` may be null (then no batch normalisation is folded) and must outlive the pass; folded weights are added to
-/// it as computed entries. `narrowProducts`: attention that was widened from f16 or bf16 multiplies the narrow
-/// operands.
+/// it as computed entries. `narrowProducts`: attention that was widened from f16 or bf16, and products of
+/// dequantised 8-bit integers, multiply the narrow operands.
 std::unique_ptr<mlir::Pass> createGraphRecognizePass(WeightStore *weights, bool narrowProducts = false);
 void registerGraphRecognizePass();
 

@@ -22,7 +22,7 @@ def GraphRecognize : Pass<"graph-recognize", "::mlir::ModuleOp"> {
   let dependentDialects = ["::adze::graph::GraphDialect"];
   let options = [
     Option<"narrowProducts", "narrow-products", "bool", "false",
-           "Attention that was widened from f16 or bf16 multiplies the narrow operands">
+           "Widened attention and products of dequantised 8-bit integers multiply the narrow operands">
   ];
 }
 #endif

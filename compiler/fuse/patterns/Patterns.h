@@ -15,6 +15,8 @@ void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const Constants 
 void populateAttentionPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
 /// Attention on widened operands, on the narrow ones: where a target multiplies those faster.
 void populateNarrowAttentionPatterns(mlir::RewritePatternSet &patterns);
+/// Products of dequantised 8-bit integers as integer products, under the same condition.
+void populateNarrowProductPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
 /// batch_norm into the weights and the bias of the convolution before it, where all are constant.
 void populateBatchNormPatterns(mlir::RewritePatternSet &patterns, const Constants &constants);
 

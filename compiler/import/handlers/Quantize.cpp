@@ -1,6 +1,7 @@
 // Linear quantisation and integer contractions.
 #include "compiler/import/handlers/Window.h"
 #include "compiler/import/HandlerTable.h"
+#include "compiler/weights/Sums.h"
 #include <cmath>
 
 using namespace adze;
@@ -134,11 +135,6 @@ void dynamicQuantizeLinear(NodeContext &n) {
 
 //===- Integer contractions ---------------------------------------------------------------------------------------===//
 
-/// x - zero in i32; x itself when there is no zero point (narrow operands multiply exactly).
-Value centred(NodeContext &n, Value x, Value zero) {
-  return zero ? n.binary<SubOp>(n.cast(x, i32(n)), n.cast(zero, i32(n))) : x;
-}
-
 /// A zero point (or scale) of a matrix's rows or columns: scalars and vectors of one element spread everywhere.
 Value alongMatrix(NodeContext &n, Value v, bool rows) {
   if (!v || n.failed())
@@ -151,29 +147,59 @@ Value alongMatrix(NodeContext &n, Value v, bool rows) {
   return rows ? n.reshape(v, {dims[0], n.expr(1)}) : v;
 }
 
-Value integerMatmul(NodeContext &n, Value a, Value b, Value zeroA, Value zeroB) {
-  if (n.failed() || !a || !b)
+/// An operand of an integer product, by the numbers of its inputs.
+struct IntegerOperand {
+  unsigned matrix, zero;
+};
+
+/// The zero point, brought to the matrix's shape; null where it is absent or known to be 0.
+Value zeroPoint(NodeContext &n, IntegerOperand operand, bool rows) {
+  if (!n.has(operand.zero))
+    return {};
+  if (auto known = n.constantInts(operand.zero); known && llvm::all_of(*known, [](int64_t v) { return v == 0; }))
+    return {};
+  return alongMatrix(n, n.value(operand.zero), rows);
+}
+
+/// Sums along k in i32: of the rows of a, or the columns of b.
+Value sumsAlongK(NodeContext &n, IntegerOperand operand, bool rows) {
+  Value x = n.value(operand.matrix);
+  int64_t axis = NodeContext::rankOf(x) - (rows ? 1 : 2);
+  if (auto id = n.constantId(operand.matrix))
+    if (auto sums = addSums(n.store(), *id, static_cast<unsigned>(axis)))
+      return n.weight(*sums);
+  return n.reduce(n.cast(x, i32(n)), {axis}, ReduceKind::sum);
+}
+
+/// The sum over k of (a - za)(b - zb) is that of ab, less za times the sums of b's columns and zb times those of a's
+/// rows, plus K za zb. All of it is exact modulo 2^32, and the product stays one of 8-bit integers.
+Value integerMatmul(NodeContext &n, IntegerOperand left, IntegerOperand right) {
+  Value a = n.value(left.matrix), b = n.value(right.matrix);
+  if (n.failed())
     return {};
   if (NodeContext::rankOf(a) < 2 || NodeContext::rankOf(b) < 2) {
     n.unsupported("an operand is a vector", "reshape it to a matrix");
     return {};
   }
-  a = centred(n, a, zeroA), b = centred(n, b, zeroB);
-  if (zeroA && !zeroB)
-    b = n.cast(b, i32(n));
-  if (zeroB && !zeroA)
-    a = n.cast(a, i32(n));
   Dims da = NodeContext::dimsOf(a), db = NodeContext::dimsOf(b);
-  if (!a || !b || !n.checkEqual(da.back(), db[db.size() - 2], "the inner dims of a matrix product must be equal") ||
+  if (!n.checkEqual(da.back(), db[db.size() - 2], "the inner dims of a matrix product must be equal") ||
       !n.broadcastDims(llvm::ArrayRef(da).drop_back(2), llvm::ArrayRef(db).drop_back(2)))
     return {};
-  return n.create<MatmulOp>(a, b, false, false);
+  Value zeroA = zeroPoint(n, left, true), zeroB = zeroPoint(n, right, false);
+  zeroA = zeroA ? n.cast(zeroA, i32(n)) : zeroA, zeroB = zeroB ? n.cast(zeroB, i32(n)) : zeroB;
+  Value y = n.create<MatmulOp>(a, b, false, false);
+  if (zeroA) {
+    Value sums = sumsAlongK(n, right, false);
+    if (zeroB)
+      sums = n.binary<SubOp>(sums, n.binary<MulOp>(n.exprValue(da.back(), i32(n)), zeroB));
+    y = n.binary<SubOp>(y, n.binary<MulOp>(zeroA, sums));
+  }
+  if (zeroB)
+    y = n.binary<SubOp>(y, n.binary<MulOp>(sumsAlongK(n, left, true), zeroB));
+  return y;
 }
 
-void matmulInteger(NodeContext &n) {
-  Value zeroA = alongMatrix(n, n.valueOrNull(2), true), zeroB = alongMatrix(n, n.valueOrNull(3), false);
-  n.out(0, integerMatmul(n, n.value(0), n.value(1), zeroA, zeroB));
-}
+void matmulInteger(NodeContext &n) { n.out(0, integerMatmul(n, {0, 2}, {1, 3})); }
 
 /// acc * (scale a * scale b / scale y), rounded, plus the zero point, clamped.
 Value requantized(NodeContext &n, Value acc, Value scaleA, Value scaleB, Value scaleY, Value zeroY, DType to) {
@@ -186,8 +212,7 @@ Value requantized(NodeContext &n, Value acc, Value scaleA, Value scaleB, Value s
 void qlinearMatmul(NodeContext &n) {
   if (isFloat(n.dtype(0)) || isFloat(n.dtype(3)))
     return n.unsupported("float8 operands are not supported", "use int8 or uint8");
-  Value zeroA = alongMatrix(n, n.value(2), true), zeroB = alongMatrix(n, n.value(5), false);
-  Value acc = integerMatmul(n, n.value(0), n.value(3), zeroA, zeroB);
+  Value acc = integerMatmul(n, {0, 2}, {3, 5});
   Value scaleA = alongMatrix(n, n.value(1), true), scaleB = alongMatrix(n, n.value(4), false);
   Value scaleY = alongMatrix(n, n.value(6), true), zeroY = alongMatrix(n, n.value(7), true);
   n.out(0, requantized(n, acc, scaleA, scaleB, scaleY, zeroY, n.dtype(7)));

@@ -150,6 +150,7 @@ private:
     SmallVector<Value> members;
     Wishes wishes;
     std::optional<Layout> layout;
+    SmallVector<std::pair<Value, Value>> sources; // broadcasts and reshapes: operand, result (a member)
     bool dot = false;
     int64_t elements = 0;
   };
@@ -178,6 +179,12 @@ private:
     auto it = leaders.find(isAnywhere(v) || !groups.contains(v) ? Value() : groups.getLeaderValue(v));
     return it == leaders.end() ? nullptr : &classes[it->second];
   }
+  /// What is spread or reshaped into `to` tells how `to` would lie best, if nothing else does.
+  void feed(Value from, Value to) {
+    if (Class *c = classOf(to); c && classOf(from) && classOf(from) != c)
+      c->sources.push_back({from, to});
+  }
+  Wishes wishesOf(const Class &c, unsigned depth = 0);
   void link(Value from, Value to, std::function<std::optional<Layout>(const Layout &)> derive) {
     if (classOf(from) && classOf(to) && classOf(from) != classOf(to))
       links.push_back({from, to, std::move(derive)});
@@ -343,6 +350,7 @@ void Assigner::noteOp(Operation *op) {
   } else if (auto top = dyn_cast<TopKOp>(op)) {
     reduces(top.getKeys(), top.getDim(), {});
   } else if (auto grow = dyn_cast<BroadcastOp>(op)) {
+    feed(grow.getSource(), grow.getTile());
     link(grow.getTile(), grow.getSource(),
          [dims = broadcastDims(grow)](const Layout &l) { return std::optional(slice(l, dims)); });
   } else if (auto turn = dyn_cast<TransposeOp>(op)) {
@@ -357,6 +365,7 @@ void Assigner::noteOp(Operation *op) {
         return unitsAreClean(l) ? std::optional(reshapeUnits(l, tileOf(v).getShape())) : std::nullopt;
       };
     };
+    feed(reshape.getSource(), reshape.getTile());
     link(reshape.getSource(), reshape.getTile(), to(reshape.getTile()));
     link(reshape.getTile(), reshape.getSource(), to(reshape.getSource()));
   }
@@ -413,6 +422,31 @@ std::optional<Layout> Assigner::derived(Class &c) {
   return best;
 }
 
+/// A class that is neither loaded nor stored wishes for what those do that it is computed from: dims other than 1
+/// correspond in order.
+Wishes Assigner::wishesOf(const Class &c, unsigned depth) {
+  Wishes own = c.wishes;
+  if (depth > 4 || llvm::any_of(own.weight, [](int64_t w) { return w != 0; }))
+    return own;
+  for (auto [from, to] : c.sources) {
+    Wishes w = wishesOf(*classOf(from), depth + 1);
+    ArrayRef<int64_t> shape = tileOf(from).getShape(), into = tileOf(to).getShape();
+    bool sameRank = shape.size() == into.size();
+    unsigned d = 0;
+    for (unsigned s = 0; s < shape.size(); ++s) {
+      if (shape[s] == 1)
+        continue;
+      while (!sameRank && d < into.size() && into[d] == 1)
+        ++d;
+      unsigned at = sameRank ? s : d++;
+      own.weight[at] += w.weight[s];
+      if (w.vec[s])
+        own.vec[at] = own.vec[at] ? std::min(own.vec[at], w.vec[s]) : w.vec[s];
+    }
+  }
+  return own;
+}
+
 void Assigner::assignAll() {
   // Operands that dots want in registers.
   for (Class &c : classes)
@@ -436,7 +470,7 @@ void Assigner::assignAll() {
     if (!c.layout)
       c.layout = derived(c);
     if (!c.layout)
-      c.layout = choose(c.wishes, tileOf(c.members[0]).getShape(), threads);
+      c.layout = choose(wishesOf(c), tileOf(c.members[0]).getShape(), threads);
   }
   for (Class &c : classes)
     for (Value v : c.members)

@@ -23,6 +23,7 @@ struct GateCase {
   const char *name;
   const char *text;
   std::vector<Sizes> sizes; ///< the first two are also compiled with static shapes
+  bool tf32 = false;        ///< compiled with the licence to round float32 operands of products
 };
 
 const std::vector<GateCase> &gateCases();

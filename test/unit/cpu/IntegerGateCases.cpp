@@ -287,6 +287,64 @@ in b [k,m]i8 -9..9
 p [n,m]i32 = matmul a b {trans_a = false, trans_b = false}
 out p)",
        kProduct},
+      // Constant right operands, turned where a machine wants them along k; few rows, and many.
+      {"matmul_weights_8bit",
+       R"(
+in a [n,112]ui8 0..9
+in s [n,100]i8 -9..9
+b [112,77]i8 = weight -9..9
+c [100,80]i8 = weight -9..9
+t [80,112]i8 = weight -9..9
+p [n,77]i32 = matmul a b {trans_a = false, trans_b = false}
+q [n,80]i32 = matmul s c {trans_a = false, trans_b = false}
+r [n,80]i32 = matmul a t {trans_a = false, trans_b = true}
+u [n,80]i32 = add q r {}
+out p u)",
+       {{1, 0, 0}, {40, 0, 0}, {0, 0, 0}, {150, 0, 0}}},
+      {"matmul_weights_rows",
+       R"(
+in a [n,96]f16 -1..1
+in c [n,72]f16 -1..1
+in r [n,72]f16 -3..3
+w [96,72]f16 = weight -1..1
+d [96,75]f16 = weight -1..1
+o [72]f16 = weight
+p [n,72]f16 = matmul a w {trans_a = false, trans_b = false}
+q [n,72]f16 = add p o {}
+s [n,72]f16 = add q r {}
+t [n,75]f16 = matmul a d {trans_a = false, trans_b = false}
+out s t)",
+       {{1, 0, 0}, {3, 0, 0}, {17, 0, 0}, {33, 0, 0}}},
+      {"matmul_tf32", R"(
+in a [n,k]f32
+in b [k,m]f32
+in d [m,k]f32
+p [n,m]f32 = matmul a b {trans_a = false, trans_b = false}
+q [n,m]f32 = matmul a d {trans_a = false, trans_b = true}
+r [n,m]f32 = add p q {}
+out r)",
+       kProduct, true},
+      {"matmul_tf32_weights",
+       R"(
+in a [n,68]f32
+in c [n,67]f32
+w [68,80]f32 = weight
+v [67,80]f32 = weight
+p [n,80]f32 = matmul a w {trans_a = false, trans_b = false}
+q [n,80]f32 = matmul c v {trans_a = false, trans_b = false}
+r [n,80]f32 = add p q {}
+out r)",
+       {{1, 0, 0}, {40, 0, 0}, {0, 0, 0}, {150, 0, 0}},
+       true},
+      {"attention_tf32",
+       R"(
+in q [2,4,n,16]f32
+in k [2,2,m,16]f32
+in v [2,2,m,8]f32
+o [2,4,n,8]f32 = attention q k v {scale = 1.0 : f32, causal = false}
+out o)",
+       {{16, 32, 0}, {17, 33, 0}, {1, 3, 0}, {70, 100, 0}},
+       true},
       {"attention",
        R"(
 in q [2,4,n,16]f32

@@ -393,6 +393,7 @@ protected:
     CompileOptions options;
     options.targets = {gateTarget()->name().str() + ":" + GetParam().level};
     options.integerData = true;
+    options.tf32 = gate.tf32;
     options.fuse = fuse;
     options.threads = 1;
     options.stripDebug = true;

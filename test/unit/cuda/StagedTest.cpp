@@ -345,6 +345,11 @@ TEST_F(StagedMatmul, OneAndThreeConsumers) {
   three.bm = 192, three.bn = 128;
   check(three, {{200, 136, 72}});
 }
+TEST_F(StagedMatmul, TransposedLeftOperandOfOneConsumer) {
+  MatmulText m;
+  m.transA = m.transB = true, m.bm = 64, m.bn = 8;
+  check(m, {{72, 8, 136}, {64, 3, 64}, {200, 16, 72}});
+}
 TEST_F(StagedMatmul, TransposedRightOperand) {
   MatmulText b;
   b.transB = true, b.bm = 64, b.bn = 192, b.bk = 32;

@@ -99,7 +99,8 @@ TEST_F(KernelsTest, MatmulFormsAgreeWithLoops) {
           for (int k = 0; k < 7; ++k)
             want[((p * 2 + q) * 5 + i) * 6 + j] += a[(p * 5 + i) * 7 + k] * b[(q * 7 + k) * 6 + j];
   for (auto [elem, type] : {std::pair{"f32", DType::F32}, {"f64", DType::F64}, {"i32", DType::I32}})
-    for (const char *plan : {"", "BM=2 BN=4 BK=3", "BM=3 BN=5 BK=2 split=3", "form=gemv BM=2 BN=3 BK=4"})
+    for (const char *plan : {"", "BM=2 BN=4 BK=3", "BM=3 BN=5 BK=2 split=3", "form=gemv BM=2 BN=3 BK=4",
+                             "swap=1 BM=2 BN=4 BK=3", "swap=1 BM=3 BN=5 BK=2 split=2"})
       EXPECT_EQ(run1(replaced(base, "ELEM", elem), {host(type, {3, 1, 5, 7}, a), host(type, {2, 7, 6}, b)}, plan), want)
           << elem << " " << plan;
 }
@@ -139,6 +140,15 @@ TEST_F(KernelsTest, PackedWeightsGiveTheSameProduct) {
   EXPECT_EQ(y[0], want);
   ASSERT_EQ(weights.size(), 2u) << "one packed copy";
   EXPECT_EQ(weights.dims(1), (ArrayRef<int64_t>{2, 5, 4, 2}));
+  // Rows along k of whole blocks.
+  map = AffineMap::get(2, 0, {n, k.floorDiv(4), k % 4}, &context);
+  for (const char *plan : {"BM=2 BN=3 BK=4", "BM=2 BN=8 BK=8 swap=1"}) {
+    PackingTarget rows(parsePlan(plan), "b", tile::PackAttr::get(&context, map, {4, 1}, ""));
+    y = run(text, {host(DType::F32, {3, 10}, a)}, rows);
+    ASSERT_EQ(y.size(), 1u) << plan;
+    EXPECT_EQ(y[0], want) << plan;
+    EXPECT_EQ(weights.dims(weights.size() - 1), (ArrayRef<int64_t>{7, 3, 4})) << plan;
+  }
 }
 
 /// Direct convolution over [N, C, H, W].

@@ -3,6 +3,7 @@
 // wgmma's accumulators and their slices, so that no conversion is ever needed.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "targets/cuda/CudaTarget.h"
 #include "targets/cuda/lower/sm90/Emitter.h"
 
 using namespace mlir;
@@ -26,6 +27,9 @@ std::optional<gpu::Layout> StagedEmitter::layoutFor(RankedTensorType type, bool 
   } else {
     return std::nullopt;
   }
+  // A turned tile: what is read or written where few rows became the columns of the product.
+  if (shape.size() == 2 && rows % 64 && rows % 8 == 0 && columns % 64 == 0)
+    return gpu::permute(accumulatorLayout(columns, rows), {1, 0});
   if ((rows != 1 && rows % 64) || (columns != 1 && columns % 8))
     return std::nullopt;
   gpu::Layout layout = accumulatorLayout(rows == 1 ? 64 : rows, columns == 1 ? 8 : columns);
@@ -208,6 +212,8 @@ LogicalResult StagedEmitter::prepare(tile::DotOp dot, Product &p) {
                           dot.getUnsignedB(), dot.getPrecision() == tile::DotPrecision::tf32);
   if (!types || acc.getRank() != 2)
     return refuse("wgmma has no product of these types");
+  if (types->d == "s32" && types->a != types->b) // signed by unsigned came with PTX 8.4
+    func->setAttr(kPtxVersionAttr, b.getI64IntegerAttr(84));
   p.rows = acc.getDimSize(0);
   p.call.types = *types;
   p.call.columns = wgmmaColumns(acc.getDimSize(1), *types);
@@ -442,8 +448,8 @@ LogicalResult StagedEmitter::emitPut(tile::PutOp put) {
   unsigned bytes = tile.elementBytes(), swizzle = tile.swizzle(), bits = tile.chunkBits();
   RankedTensorType type = tileType(put.getTile());
   auto firstColumn = getConstantIntValue(put.getOffsets().back());
-  if (bytes == 1 || type.getDimSize(0) != tile.rows || !firstColumn || *firstColumn % 16)
-    return refuse("a result that is neither 16 nor 32 bits wide");
+  if (bytes == 1 || type.getDimSize(0) != tile.rows || tile.rows % 64 || !firstColumn || *firstColumn % 16)
+    return refuse("a result that is neither 16 nor 32 bits wide, or not of whole blocks of 64 rows");
   int64_t columns = type.getDimSize(1);
   Value base = slotAddress(slot), lane = group.lane;
   // Rows of a warp start at 16 times its number; only their last three bits matter for the permutation.

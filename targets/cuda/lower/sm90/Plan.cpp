@@ -15,6 +15,17 @@ Type typeOf(const Problem &p, const char *name) {
   return it == p.types.end() ? Type() : it->second;
 }
 bool isHalf(Type t) { return t && (t.isF16() || t.isBF16()); }
+bool isFloat8(Type t) { return isa_and_nonnull<Float8E4M3FNType, Float8E5M2Type>(t); }
+
+/// Bits of an element where wgmma multiplies these types, else 0. The two kinds of 8-bit integers mix, and so do those
+/// of 8-bit floats.
+unsigned productBits(const Problem &p, Type a, Type b) {
+  if (isHalf(a) && a == b)
+    return 16;
+  if (a && b && ((a.isInteger(8) && b.isInteger(8)) || (isFloat8(a) && isFloat8(b))))
+    return 8;
+  return a && a == b && a.isF32() && p.flag("tf32") ? 32 : 0;
+}
 
 /// Bulk copies need strides that are multiples of 16 bytes.
 bool mayBeAligned(const Problem &p, const char *name, int64_t elements) {
@@ -42,11 +53,13 @@ struct Tile {
 
 /// The tile with the least time for all waves: products, plus what a tile costs beside them (operands from L2,
 /// epilogue).
-Tile chooseTile(int64_t batch, int64_t m, int64_t n, int64_t programs) {
-  Tile best{128, 256};
+Tile chooseTile(int64_t batch, int64_t m, int64_t n, int64_t programs, int64_t widest = 256) {
+  Tile best{128, widest};
   double least = 0;
   for (int64_t bm : {128, 64})
     for (int64_t bn : {256, 192, 128, 64, 32}) {
+      if (bn > widest)
+        continue;
       int64_t tiles = batch * llvm::divideCeil(m, bm) * llvm::divideCeil(n, bn);
       int64_t waves = llvm::divideCeil(tiles, programs);
       double cost = waves * (double(bm) * bn + 48.0 * (bm + bn) + 2048);
@@ -63,23 +76,44 @@ int64_t leadFor(int64_t shared, int64_t bytes, int64_t other) {
   return std::clamp<int64_t>((shared - other) / bytes - 1, 1, 6);
 }
 
+/// Warps of the function beside the staged one: at most 128 accumulators a thread. Twice as many warps would halve the
+/// registers that a thread can have, and what is beside the accumulators would not fit.
+int64_t genericWarps(const Tile &t) { return std::max<int64_t>(4, llvm::PowerOf2Ceil(t.m * t.n / (32 * 128))); }
+
+/// Rows of y^T = b^T a^T: one consumer.
+constexpr int64_t kSwapRows = 64;
+
 std::optional<Plan> planMatmul(const Problem &p, const TargetArch &arch) {
   Type a = typeOf(p, "a"), b = typeOf(p, "b"), y = typeOf(p, "y");
+  unsigned bits = productBits(p, a, b);
   // A left operand that runs along its rows is not divided among consumers.
-  if (!isHalf(a) || a != b || !y || p.flag("trans_a") || !mayBeAligned(p, "K", 8) ||
-      !mayBeAligned(p, p.flag("trans_b") ? "K" : "N", 8))
+  if (!bits || !y || p.flag("trans_a") || !mayBeAligned(p, "K", 128 / bits))
+    return std::nullopt;
+  // wgmma reads across the rows of 16-bit operands only. Weights can be turned.
+  bool asStored = p.flag("trans_b") ? mayBeAligned(p, "K", 128 / bits) : bits == 16 && mayBeAligned(p, "N", 8);
+  if (!asStored && !p.flag("pack_b"))
     return std::nullopt;
   int64_t m = std::max<int64_t>(1, p.extent("M")), n = std::max<int64_t>(1, p.extent("N")),
           k = std::max<int64_t>(1, p.extent("K"));
   if (k < 32 || n < 32)
     return std::nullopt;
-  Tile t = chooseTile(std::max<int64_t>(1, p.extent("B")), m, n, arch.machine.value("programs", 132));
-  int64_t bk = 64, bits = y.getIntOrFloatBitWidth();
+  // Partial sums beside the accumulators leave room for half of them.
+  bool swap = m <= 32 && n >= kSwapRows;
+  Tile t = swap ? Tile{std::max<int64_t>(8, llvm::PowerOf2Ceil(m)), kSwapRows}
+                : chooseTile(std::max<int64_t>(1, p.extent("B")), m, n, arch.machine.value("programs", 132),
+                             isFloat8(a) ? 128 : 256);
   int64_t shared = arch.machine.value("shared_bytes", 232448) - 1024;
-  int64_t lead = leadFor(shared, (t.m + t.n) * bk * 2, t.m * t.n * bits / 8);
+  int64_t lead = leadFor(shared, (t.m + t.n) * 128, t.m * t.n * y.getIntOrFloatBitWidth() / 8);
   Plan plan;
   plan.form = "plain";
-  plan.params = {{"BM", t.m}, {"BN", t.n}, {"BK", bk}, {"split", 1}, {"granule", 64}, {"staged", 1}};
+  plan.params = {{"BM", t.m},    {"BN", t.n},     {"BK", 1024 / bits}, {"split", 1},
+                 {"swap", swap}, {"granule", 64}, {"staged", 1},       {"warps", genericWarps(t)}};
+  if (isFloat8(a)) {
+    plan.params["promote"] = kPromote;
+    plan.params["warps"] *= 2;
+  }
+  if (!asStored)
+    plan.packing["b"] = packRows(a.getContext(), bits);
   plan.schedule = schedule(a.getContext(), {{"a", lead}, {"b", lead}});
   return plan;
 }
@@ -109,12 +143,20 @@ std::optional<Plan> planConv(const Problem &p, const TargetArch &arch) {
   int64_t lead = leadFor(shared, (t.m + t.n) * 128, t.m * t.n * 2);
   Plan plan;
   plan.form = "linear";
-  plan.params = {{"swap", 1}, {"BF", t.m}, {"BP", t.n}, {"BC", 64}, {"granule", 64}, {"staged", 1}};
+  plan.params = {
+      {"swap", 1}, {"BF", t.m}, {"BP", t.n}, {"BC", 64}, {"granule", 64}, {"staged", 1}, {"warps", genericWarps(t)}};
   plan.schedule = schedule(x.getContext(), {{"w", lead}, {"x", lead}});
   return plan;
 }
 
 } // namespace
+
+Attribute packRows(MLIRContext *context, unsigned bits) {
+  AffineExpr k = getAffineDimExpr(0, context), column = getAffineDimExpr(1, context);
+  int64_t unit = 128 / bits;
+  return tile::PackAttr::get(context, AffineMap::get(2, 0, {column, k.floorDiv(unit), k % unit}, context), {unit, 1},
+                             "");
+}
 
 std::optional<Plan> planStaged(const Problem &p, const TargetArch &arch) {
   if (p.family == "matmul")

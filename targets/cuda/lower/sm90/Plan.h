@@ -10,6 +10,12 @@ namespace adze::cuda::sm90 {
 /// for.
 std::optional<Plan> planStaged(const Problem &problem, const TargetArch &arch);
 
+/// Partial sums of 8-bit floats go to a float32 sum after so many products: the tensor cores keep 13 fraction bits of
+/// theirs.
+inline constexpr int64_t kPromote = 128;
+/// Weights (k, n) of elements of `bits` as rows along k of whole 16 bytes: [n, k / c, k % c].
+mlir::Attribute packRows(mlir::MLIRContext *context, unsigned bits);
+
 } // namespace adze::cuda::sm90
 
 #endif

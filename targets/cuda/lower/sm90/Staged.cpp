@@ -76,7 +76,7 @@ bool storesByMaps(tile::KernelOp kernel) {
     auto type = cast<RankedTensorType>(store.getTile().getType());
     unsigned bits = type.getElementType().isIndex() ? 64 : type.getElementType().getIntOrFloatBitWidth();
     auto view = cast<tile::ViewType>(store.getView().getType());
-    all &= type.getRank() == 2 && (bits == 16 || bits == 32) && !store.getMask() &&
+    all &= type.getRank() == 2 && type.getDimSize(0) % 64 == 0 && (bits == 16 || bits == 32) && !store.getMask() &&
            type.getDimSize(1) * bits / 8 % 32 == 0 && type.getDimSize(1) % 16 == 0 &&
            (!view.getLayout() || isa<tile::CompositeAttr>(view.getLayout()));
   });
