@@ -11,8 +11,9 @@
 //   of
 //     the anchor's result; for "pointwise", of every op) and reads the anchor's result, other finish ops, splat
 //     constants, and region operands or views of them that broadcast to the dims.
-// A region yields one or more values, all with the iteration dims. graph.weight, graph.reshape, graph.shape_value,
-// graph.host, graph.check and constants with several values stay outside.
+// A region yields one or more values, all with the iteration dims (after compiler/layout: or transposes of them).
+// graph.weight, graph.reshape, graph.shape_value, graph.host, graph.check and constants with several values stay
+// outside.
 #ifndef ADZE_COMPILER_FUSE_LEGAL_H
 #define ADZE_COMPILER_FUSE_LEGAL_H
 

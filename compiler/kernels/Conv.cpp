@@ -53,8 +53,8 @@ namespace {
 class ConvBuilder : WindowKernel {
 public:
   ConvBuilder(KernelRequest &r, Operation *op)
-      : WindowKernel(r, op->getResult(0), shapeOfConv(op), groupOutputs(op)), x(op->getOperand(0)),
-        w(op->getOperand(1)), bias(op->getNumOperands() > 2 ? op->getOperand(2) : Value()) {}
+      : WindowKernel(r, op->getOperand(0), op->getResult(0), shapeOfConv(op), groupOutputs(op)), w(op->getOperand(1)),
+        bias(op->getNumOperands() > 2 ? op->getOperand(2) : Value()) {}
   BuildResult build();
 
 private:
@@ -75,11 +75,13 @@ private:
   SmallVector<Value> step(Value t, ValueRange carried);
   void finishRegion(Type acc);
 
-  Value x, w, bias;
+  Value w, bias;
   PackSource weights; // logical (g, taps..., c, f)
   Plan plan;
   int64_t BF = 1, BP = 1, BC = 1;
   bool swap = true, direct = false, merged = false, transposeWeights = false;
+  bool pixelsFirst = true;   // of the tile of x
+  bool filtersInner = false; // in memory, where the weights are not in blocks
   SmallVector<Value> operands;
   tile::PackAttr packing;
   std::unique_ptr<KernelText> text;
@@ -125,11 +127,16 @@ bool ConvBuilder::pack() {
     return false;
   operands[index] = packed;
   packing = attr;
+  if (auto plain = reordered(weights, attr)) {
+    packing = {};
+    weights = *plain;
+    filtersInner = weights.strides.back() == 1;
+  }
   return true;
 }
 
-/// [K x BF] when packed or transposed conv, else [BF x K]: the smaller stride goes last. K is BC, or all taps and
-/// channels when merged.
+/// [K x BF] where filters are neighbours in memory, else [BF x K]: the smaller stride goes last. K is BC, or all taps
+/// and channels when merged.
 Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
   KernelText &k = *text;
   Value g = groupGroup ? offsets[*groupGroup] : k.index(0);
@@ -152,7 +159,7 @@ Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
   for (int64_t s : weights.strides)
     v.strides.push_back(k.constant(s));
   bool inbounds = weights.extents.back() % BF == 0 && weights.extents[weights.extents.size() - 2] % BC == 0;
-  if (shape.transposed) {
+  if (filtersInner) {
     at.append({channel, f});
     transposeWeights = true;
     return k.reshape(k.load(k.view(v), at, kernelTile(), {}, "w", inbounds), {depth(), BF});
@@ -176,12 +183,12 @@ Value ConvBuilder::weightTile(ArrayRef<Value> taps, Value channel) {
   return k.load(k.view(v), at, {BF, BC}, {}, "w", inbounds);
 }
 
-/// [BC x BP] in direct mode, else [BP x K].
+/// [BP x K] where pixelsFirst, else [BC x BP].
 Value ConvBuilder::inputTile(ArrayRef<Value> taps, Value channel) {
   KernelText &k = *text;
   if (merged) {
     SmallVector<Value> at(shape.spatial() + 2, k.index(0));
-    at[0] = pixel(k);
+    at[0] = firstPixel;
     SmallVector<int64_t> tile = {BP};
     tile.append(shape.kernel.begin(), shape.kernel.end());
     tile.push_back(BC);
@@ -189,10 +196,9 @@ Value ConvBuilder::inputTile(ArrayRef<Value> taps, Value channel) {
   }
   if (!direct)
     return loadTap(k, windows, taps, channel, BC);
-  AffineExpr plane = product(context, shape.in);
   StridedView v;
-  v.arg = *args.operand(x);
-  v.offset = k.constant(0);
+  v.arg = xArg;
+  v.offset = xAt.offset;
   SmallVector<Value> at;
   auto push = [&](AffineExpr extent, AffineExpr stride, Value offset) {
     v.extents.push_back(extent);
@@ -200,19 +206,24 @@ Value ConvBuilder::inputTile(ArrayRef<Value> taps, Value channel) {
     at.push_back(offset);
   };
   if (imageGroup)
-    push(shape.images, product(context, {shape.channels, k.constant(shape.groups), plane}), offsets[*imageGroup]);
+    push(shape.images, xAt.strides[0], offsets[*imageGroup]);
   if (groupGroup)
-    push(k.constant(shape.groups), product(context, {shape.channels, plane}), offsets[*groupGroup]);
-  auto pixelStride = [&](const Group &g) {
-    return product(context, ArrayRef<AffineExpr>(shape.in).drop_front(g.last - 2));
-  };
+    push(k.constant(shape.groups), product(context, {shape.channels, xAt.strides[1]}), offsets[*groupGroup]);
+  // The pixels of input and output are the same, and merged output dims lie as densely in x.
+  auto pushPixels = [&](unsigned g) { push(groups[g].extent, xAt.strides[groups[g].last - 1], offsets[g]); };
   for (unsigned g = firstPixelGroup; g < channelGroup; ++g)
-    push(groups[g].extent, pixelStride(groups[g]), offsets[g]);
-  push(shape.channels, plane, channel);
-  push(groups[pixelGroup].extent, pixelStride(groups[pixelGroup]), offsets[pixelGroup]);
+    pushPixels(g);
+  if (pixelsFirst)
+    pushPixels(pixelGroup);
+  push(shape.channels, xAt.strides[1], channel);
+  if (!pixelsFirst)
+    pushPixels(pixelGroup);
   auto p = constantOf(groups[pixelGroup].extent), c = constantOf(shape.channels);
   bool inbounds = p && c && *p % BP == 0 && *c % BC == 0;
-  return k.load(k.view(v), at, {BC, BP}, {}, "x", inbounds);
+  SmallVector<int64_t> tile = {BC, BP};
+  if (pixelsFirst)
+    std::swap(tile[0], tile[1]);
+  return k.load(k.view(v), at, tile, {}, "x", inbounds);
 }
 
 SmallVector<Value> ConvBuilder::step(Value t, ValueRange carried) {
@@ -232,8 +243,8 @@ SmallVector<Value> ConvBuilder::step(Value t, ValueRange carried) {
   Value xt = inputTile(taps, channel), wt = weightTile(taps, channel);
   Value a = swap ? wt : xt, b = swap ? xt : wt;
   KernelText::DotFlags flags;
-  flags.transA = swap ? transposeWeights : direct;
-  flags.transB = swap ? !direct : !transposeWeights;
+  flags.transA = swap ? transposeWeights : !pixelsFirst;
+  flags.transB = swap ? pixelsFirst : !transposeWeights;
   flags.unsignedA = isUnsigned(elementOf(swap ? w : x));
   flags.unsignedB = isUnsigned(elementOf(swap ? x : w));
   flags.precision = r.options.dotPrecision;
@@ -274,6 +285,8 @@ BuildResult ConvBuilder::build() {
   analyse(plan.form == "row");
   swap = plan.param("swap", 1);
   direct = shape.isPointwise();
+  pixelsFirst = !direct || hasChannelsLast();
+  filtersInner = shape.transposed;
   BF = tileSize(plan, "BF", 64, groups[channelGroup].extent,
                 p.flags["pack_w"] ? packBlock(plan, "w", shape.spatial() + 2, shape.spatial() + 3) : 1);
   BP = tileSize(plan, "BP", 64, groups[pixelGroup].extent);
@@ -298,8 +311,10 @@ BuildResult ConvBuilder::build() {
     k.addSplit(*shares);
   k.beginBody();
   enter(k);
-  if (!direct)
-    windows = window(k, *args.operand(x));
+  if (!direct) {
+    windows = window(k);
+    firstPixel = pixel(k);
+  }
   Value zero = k.zeros(swap ? ArrayRef<int64_t>{BF, BP} : ArrayRef<int64_t>{BP, BF}, accType);
   auto [first, end] = k.part(k.index(0), k.dim(steps), 1);
   auto acc = k.loop("rsc", tile::LoopKind::reduce, first, end, 1, zero,
@@ -317,27 +332,50 @@ BuildResult ConvBuilder::build() {
 class DepthwiseBuilder : WindowKernel {
 public:
   DepthwiseBuilder(KernelRequest &r, ConvOp op, WindowShape shape)
-      : WindowKernel(r, op.getY(), std::move(shape), getDims(op.getY())[1]), op(op) {}
+      : WindowKernel(r, op.getX(), op.getY(), std::move(shape), getDims(op.getY())[1]), op(op) {}
   BuildResult build();
 
 private:
+  void describeWeights(const Plan &plan);
   Value weightTile(KernelText &k, ArrayRef<Value> taps, int64_t bf);
   ConvOp op;
+  PackSource weights; // logical (taps..., channel)
+  SmallVector<Value> operands;
 };
+
+/// The weights as the kernel reads them: packed where the plan says so and they are at hand.
+void DepthwiseBuilder::describeWeights(const Plan &plan) {
+  int64_t stride = shape.taps();
+  for (int64_t n : shape.kernel) {
+    stride /= n;
+    weights.extents.push_back(n);
+    weights.strides.push_back(stride);
+  }
+  weights.extents.push_back(*constantOf(outChannels));
+  weights.strides.push_back(shape.taps());
+  operands.assign(r.region.getInputs().begin(), r.region.getInputs().end());
+  Value &operand = operands[*args.operand(op.getW())];
+  weights.operand = operand;
+  auto it = plan.packing.find("w");
+  auto attr = it == plan.packing.end() ? tile::PackAttr() : dyn_cast<tile::PackAttr>(it->second);
+  if (!attr || attr.getBlocks().size() != weights.extents.size() || !isPackable(r, operand))
+    return;
+  std::optional<PackSource> packed = reordered(weights, attr);
+  if (Value weight = packed ? packOperand(r, weights, attr) : Value()) {
+    operand = weight;
+    weights = *packed;
+  }
+}
 
 /// [BF x 1] of one tap in the accumulator's type.
 Value DepthwiseBuilder::weightTile(KernelText &k, ArrayRef<Value> taps, int64_t bf) {
   StridedView v;
   v.arg = *args.operand(op.getW());
   v.offset = k.constant(0);
-  int64_t stride = shape.taps();
-  for (int64_t n : shape.kernel) {
-    stride /= n;
-    v.extents.push_back(k.constant(n));
+  for (auto [extent, stride] : llvm::zip_equal(weights.extents, weights.strides)) {
+    v.extents.push_back(k.constant(extent));
     v.strides.push_back(k.constant(stride));
   }
-  v.extents.push_back(outChannels);
-  v.strides.push_back(k.constant(shape.taps()));
   SmallVector<Value> at(taps);
   at.push_back(offsets[channelGroup]);
   return k.reshape(k.load(k.view(v), at, {bf}, {}, "w"), {bf, 1});
@@ -348,6 +386,7 @@ BuildResult DepthwiseBuilder::build() {
   p.types["x"] = elementOf(op.getX());
   p.types["w"] = elementOf(op.getW());
   Plan plan = planFor(r, p);
+  describeWeights(plan);
   analyse(plan.form == "row");
   int64_t bf = tileSize(plan, "BF", 16, groups[channelGroup].extent);
   int64_t bp = tileSize(plan, "BP", 64, groups[pixelGroup].extent);
@@ -371,7 +410,7 @@ BuildResult DepthwiseBuilder::build() {
   enter(k);
   Value init = k.zeros({bf, bp}, acc);
   Value sum = forTaps(k, init, [&](ArrayRef<Value> taps, ValueRange carried) -> SmallVector<Value> {
-    Value x = widen(loadPixels(k, *args.operand(op.getX()), taps, offsets[channelGroup], bf), elementOf(op.getX()));
+    Value x = widen(loadPixels(k, taps, offsets[channelGroup], bf), elementOf(op.getX()));
     Value w = k.broadcast(widen(weightTile(k, taps, bf), elementOf(op.getW())), {bf, bp});
     ScalarBuilder s(k, x);
     return {isF ? s.addf(carried[0], s.mulf(x, w)) : s.addi(carried[0], s.muli(x, w))};
@@ -391,7 +430,7 @@ BuildResult DepthwiseBuilder::build() {
   eval.bind(y, result);
   storeResults(r.region, eval, args, resultAccess());
   k.yield();
-  return finish(r, k, plan, acc);
+  return finish(r, k, plan, acc, operands);
 }
 
 } // namespace

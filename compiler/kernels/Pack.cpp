@@ -56,4 +56,18 @@ Value packOperand(KernelRequest &r, const PackSource &source, tile::PackAttr pac
                           b.getI64IntegerAttr(*packed), b.getStringAttr(r.weights->name(*packed)));
 }
 
+std::optional<PackSource> reordered(const PackSource &source, tile::PackAttr pack) {
+  if (!pack.getMap().isPermutation())
+    return std::nullopt;
+  PackSource result = source;
+  result.offset = 0;
+  int64_t stride = 1;
+  for (AffineExpr e : llvm::reverse(pack.getMap().getResults())) {
+    unsigned dim = cast<AffineDimExpr>(e).getPosition();
+    result.strides[dim] = stride;
+    stride *= source.extents[dim];
+  }
+  return result;
+}
+
 } // namespace adze::kernels

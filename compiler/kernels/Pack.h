@@ -20,6 +20,10 @@ bool isPackable(KernelRequest &r, mlir::Value operand);
 /// store refuses (sizes beyond 2^62).
 mlir::Value packOperand(KernelRequest &r, const PackSource &source, tile::PackAttr pack);
 
+/// Where the elements of `source` lie once packed, for a packing that only gives the dims another order: a view needs
+/// no layout then. No value for packings into blocks.
+std::optional<PackSource> reordered(const PackSource &source, tile::PackAttr pack);
+
 } // namespace adze::kernels
 
 #endif

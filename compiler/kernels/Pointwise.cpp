@@ -26,8 +26,12 @@ BuildResult buildPointwise(KernelRequest &r) {
   MLIRContext *context = r.region.getContext();
   YieldOp yield = yieldOf(r.region);
   RegionArgs args(r.region);
-  Dims dims = getDims(yield.getValues()[0]);
+  // The iteration runs in the order in which the first result lies in memory.
+  Value first = yield.getValues()[0];
+  Dims dims = getDims(first);
   Access access = identityAccess(context, dims.size());
+  if (auto transpose = first.getDefiningOp<TransposeOp>())
+    access = *throughView(transpose, access);
   Space space(context, dims);
   collectResults(r.region, args, access, space, {});
   SmallVector<Group> groups = space.merge();
@@ -46,7 +50,7 @@ BuildResult buildPointwise(KernelRequest &r) {
     if (g != m)
       rest.push_back(groups[g]);
   problem.extents["R"] = extentOf(extentProduct(context, rest), r.symbols);
-  problem.types["y"] = elementOf(yield.getValues()[0]);
+  problem.types["y"] = elementOf(first);
   problem.flags = {{"inputs", r.region.getInputs().size()},
                    {"outputs", r.region.getOutputs().size()},
                    {"ops", finishSize(r.region)},

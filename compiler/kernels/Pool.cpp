@@ -28,7 +28,7 @@ namespace {
 class PoolBuilder : WindowKernel {
 public:
   PoolBuilder(KernelRequest &r, PoolOp op)
-      : WindowKernel(r, op.getY(), shapeOfPool(op), getDims(op.getX())[1]), op(op) {}
+      : WindowKernel(r, op.getX(), op.getY(), shapeOfPool(op), getDims(op.getX())[1]), op(op) {}
   BuildResult build();
 
 private:
@@ -117,7 +117,7 @@ BuildResult PoolBuilder::build() {
   TypedAttr pad = isMax ? lowestValue(element) : TypedAttr();
   Value init = isMax ? k.splat({bc, bp}, pad) : k.zeros({bc, bp}, acc);
   Value result = forTaps(k, init, [&](ArrayRef<Value> taps, ValueRange carried) -> SmallVector<Value> {
-    Value x = loadPixels(k, *args.operand(op.getX()), taps, offsets[channelGroup], bc, pad);
+    Value x = loadPixels(k, taps, offsets[channelGroup], bc, pad);
     if (!isMax && isF)
       x = k.convert(x, acc);
     return {combine(k, carried[0], x)};
@@ -142,7 +142,7 @@ BuildResult PoolBuilder::build() {
 class PoolIndexBuilder : WindowKernel {
 public:
   PoolIndexBuilder(KernelRequest &r, MaxPoolIndicesOp op)
-      : WindowKernel(r, op.getY(), shapeOfPool(op), getDims(op.getX())[1]), op(op) {}
+      : WindowKernel(r, op.getX(), op.getY(), shapeOfPool(op), getDims(op.getX())[1]), op(op) {}
   BuildResult build();
 
 private:
@@ -191,7 +191,7 @@ BuildResult PoolIndexBuilder::build() {
   makeGrid(k, bc, bp);
   k.beginBody();
   enter(k);
-  Value windows = window(k, *args.operand(op.getX()));
+  Value windows = window(k);
   SmallVector<Value> at = coordinates(k);
   SmallVector<int64_t> shapeOfTile = {bc, bp};
   Type compute = computeType(element);

@@ -293,18 +293,31 @@ Value RegionEval::evaluateBatchNorm(BatchNormOp op, const Access &access) {
 
 //===-- results
 
+Access storedAccess(Value yielded, const Access &access) {
+  auto transpose = yielded.getDefiningOp<TransposeOp>();
+  if (!transpose)
+    return access;
+  Access stored;
+  for (int64_t p : transpose.getPerm())
+    stored.push_back(access[p]);
+  return stored;
+}
+
 void storeResults(RegionOp region, RegionEval &eval, const RegionArgs &args, const Access &access) {
   auto yield = cast<YieldOp>(region.getBody().front().getTerminator());
-  for (auto [i, v] : llvm::enumerate(yield.getValues()))
-    eval.store(eval.evaluateStored(v, access), elementOf(v), args.result(i), getDims(v), access);
+  for (auto [i, v] : llvm::enumerate(yield.getValues())) {
+    Access at = storedAccess(v, access);
+    eval.store(eval.evaluateStored(v, at), elementOf(v), args.result(i), getDims(v), at);
+  }
 }
 
 void collectResults(RegionOp region, const RegionArgs &args, const Access &access, Space &space,
                     ArrayRef<Value> bound) {
   auto yield = cast<YieldOp>(region.getBody().front().getTerminator());
   for (Value v : yield.getValues()) {
-    collectAccesses(v, access, args, space, bound);
-    space.record(linearize(v.getContext(), getDims(v), access, space.getExtents().size()));
+    Access at = storedAccess(v, access);
+    collectAccesses(v, at, args, space, bound);
+    space.record(linearize(v.getContext(), getDims(v), at, space.getExtents().size()));
   }
 }
 

@@ -109,6 +109,10 @@ private:
   std::vector<std::tuple<mlir::Value, Access, mlir::Value>> known;
 };
 
+/// The access of a result of the region, where values of the region's dims have `access`: results may be yielded
+/// through a transpose, which says in which order they lie in memory.
+Access storedAccess(mlir::Value yielded, const Access &access);
+
 /// Stores every result of the region. `access`: of a value with the region's dims.
 void storeResults(graph::RegionOp region, RegionEval &eval, const RegionArgs &args, const Access &access);
 

@@ -21,8 +21,24 @@ bool WindowShape::isPointwise() const {
   return all(kernel, 1) && all(stride, 1) && all(pads, 0);
 }
 
-WindowKernel::WindowKernel(KernelRequest &r, Value y, WindowShape shape, AffineExpr outChannels)
-    : r(r), context(r.region.getContext()), args(r.region), y(y), shape(std::move(shape)), outChannels(outChannels) {}
+WindowKernel::WindowKernel(KernelRequest &r, Value x, Value y, WindowShape shape, AffineExpr outChannels)
+    : r(r), context(r.region.getContext()), args(r.region), x(x), y(y), shape(std::move(shape)),
+      outChannels(outChannels) {
+  size_t rank = getDims(x).size();
+  Leaf leaf = *leafOf(x, identityAccess(context, rank), args);
+  xArg = leaf.arg;
+  xAt = linearize(context, getDims(leaf.value), leaf.access, rank);
+}
+
+bool WindowKernel::hasChannelsLast() const { return !args.operand(x) && isConstant(xAt.strides[1], 1); }
+
+bool WindowKernel::storesChannelsLast() const {
+  Value stored = yieldOf(r.region).getValues()[0];
+  if (!stored.getDefiningOp<TransposeOp>())
+    return false;
+  Access access = storedAccess(stored, resultAccess());
+  return isConstant(linearize(context, getDims(stored), access, 3 + shape.spatial()).strides[2], 1);
+}
 
 Access WindowKernel::resultAccess() const {
   AffineExpr zero = constantExpr(context, 0), one = constantExpr(context, 1);
@@ -89,6 +105,8 @@ Problem WindowKernel::problem(StringRef family) const {
     p.flags["dilation" + std::to_string(i)] = shape.dilation[i];
   }
   p.flags["finish"] = finishSize(r.region);
+  p.flags["x_channels_last"] = hasChannelsLast();
+  p.flags["y_channels_last"] = storesChannelsLast();
   p.types["y"] = elementOf(r.region.getOutputs()[0]);
   return p;
 }
@@ -125,24 +143,22 @@ Value WindowKernel::pixel(KernelText &k) const {
   return sum;
 }
 
-Value WindowKernel::window(KernelText &k, unsigned arg) const {
-  AffineExpr plane = product(context, shape.in);
-  AffineExpr all = product(context, {shape.channels, constantExpr(context, shape.groups)});
+Value WindowKernel::window(KernelText &k) const {
   StridedView v;
-  v.arg = arg;
-  v.offset = constantExpr(context, 0);
+  v.arg = xArg;
+  v.offset = xAt.offset;
   if (shape.groups > 1) {
     v.extents.push_back(constantExpr(context, shape.groups));
-    v.strides.push_back(product(context, {shape.channels, plane}));
+    v.strides.push_back(product(context, {shape.channels, xAt.strides[1]}));
   }
   v.extents.push_back(shape.images);
-  v.strides.push_back(product(context, {all, plane}));
+  v.strides.push_back(xAt.strides[0]);
   for (unsigned i = 0; i < shape.spatial(); ++i) {
     v.extents.push_back(shape.in[i]);
-    v.strides.push_back(product(context, ArrayRef<AffineExpr>(shape.in).drop_front(i + 1)));
+    v.strides.push_back(xAt.strides[2 + i]);
   }
   v.extents.push_back(shape.channels);
-  v.strides.push_back(plane);
+  v.strides.push_back(xAt.strides[1]);
   Value view = k.view(v);
   auto type = cast<tile::ViewType>(view.getType());
   if (shape.groups > 1) {
@@ -166,7 +182,7 @@ Value WindowKernel::window(KernelText &k, unsigned arg) const {
 
 Value WindowKernel::loadTap(KernelText &k, Value window, ValueRange taps, Value channel, int64_t channels,
                             TypedAttr pad) const {
-  SmallVector<Value> at = {pixel(k)};
+  SmallVector<Value> at = {firstPixel ? firstPixel : pixel(k)};
   llvm::append_range(at, taps);
   at.push_back(channel);
   SmallVector<int64_t> tile(shape.spatial() + 2, 1);
@@ -178,11 +194,10 @@ Value WindowKernel::loadTap(KernelText &k, Value window, ValueRange taps, Value 
 bool WindowKernel::isRow() const {
   unsigned innermost = 2 + shape.spatial();
   return rowForm && !shape.transposed && shape.groups == 1 && groups[pixelGroup].first == innermost &&
-         groups[pixelGroup].last == innermost;
+         groups[pixelGroup].last == innermost && !hasChannelsLast();
 }
 
-Value WindowKernel::loadRowTap(KernelText &k, unsigned arg, ValueRange taps, Value channel, int64_t channels,
-                               TypedAttr pad) const {
+Value WindowKernel::loadRowTap(KernelText &k, ValueRange taps, Value channel, int64_t channels, TypedAttr pad) const {
   SmallVector<Value> at(shape.spatial(), k.index(0)); // output coordinates
   for (unsigned g = firstPixelGroup; g < groups.size(); ++g) {
     if (g == channelGroup)
@@ -195,22 +210,21 @@ Value WindowKernel::loadRowTap(KernelText &k, unsigned arg, ValueRange taps, Val
     Value tap = k.mul(taps[d], k.index(shape.dilation[d]));
     return k.sub(k.add(k.mul(at[d], k.index(shape.stride[d])), tap), k.index(shape.pads[d]));
   };
-  AffineExpr plane = product(context, shape.in);
   StridedView v;
-  v.arg = arg;
-  v.offset = k.constant(0);
+  v.arg = xArg;
+  v.offset = xAt.offset;
   SmallVector<Value> start;
   auto push = [&](AffineExpr extent, AffineExpr stride, Value offset) {
     v.extents.push_back(extent);
     v.strides.push_back(stride);
     start.push_back(offset);
   };
-  push(shape.images, product(context, {shape.channels, plane}), imageGroup ? offsets[*imageGroup] : k.index(0));
+  push(shape.images, xAt.strides[0], imageGroup ? offsets[*imageGroup] : k.index(0));
   unsigned inner = shape.spatial() - 1;
   for (unsigned d = 0; d < inner; ++d)
-    push(shape.in[d], product(context, ArrayRef<AffineExpr>(shape.in).drop_front(d + 1)), position(d));
-  push(shape.channels, plane, channel);
-  push(shape.in[inner], k.constant(1), position(inner));
+    push(shape.in[d], xAt.strides[2 + d], position(d));
+  push(shape.channels, xAt.strides[1], channel);
+  push(shape.in[inner], xAt.strides.back(), position(inner));
   int64_t stride = shape.stride[inner], bp = sizes[pixelGroup];
   Value box = k.load(k.view(v), start, {channels, (bp - 1) * stride + 1}, pad, "x");
   if (stride == 1)
@@ -219,11 +233,10 @@ Value WindowKernel::loadRowTap(KernelText &k, unsigned arg, ValueRange taps, Val
   return tile::SliceOp::create(k.b, k.loc, type, box, ArrayRef<int64_t>{0, 0}, ArrayRef<int64_t>{1, stride});
 }
 
-Value WindowKernel::loadPixels(KernelText &k, unsigned arg, ValueRange taps, Value channel, int64_t channels,
-                               TypedAttr pad) const {
+Value WindowKernel::loadPixels(KernelText &k, ValueRange taps, Value channel, int64_t channels, TypedAttr pad) const {
   if (isRow())
-    return loadRowTap(k, arg, taps, channel, channels, pad);
-  return k.transpose(loadTap(k, window(k, arg), taps, channel, channels, pad), {1, 0});
+    return loadRowTap(k, taps, channel, channels, pad);
+  return k.transpose(loadTap(k, window(k), taps, channel, channels, pad), {1, 0});
 }
 
 SmallVector<Value>

@@ -3,6 +3,7 @@
 #include "compiler/fuse/GraphFuse.h"
 #include "compiler/fuse/patterns/GraphRecognize.h"
 #include "compiler/kernels/Kernels.h"
+#include "compiler/layout/ChannelsLast.h"
 #include "compiler/oracle/GraphOracle.h"
 #include "compiler/pipeline/WritePackage.h"
 #include "compiler/plan/Planner.h"
@@ -202,6 +203,15 @@ llvm::json::Object fusionReport(const FuseReport &fuse) {
   return llvm::json::Object{{"regions", std::move(regions)}, {"cuts", std::move(cuts)}};
 }
 
+llvm::json::Object layoutJson(const LayoutReport &layout) {
+  llvm::json::Array moved, kept;
+  for (const std::string &value : layout.channelsLast)
+    moved.push_back(utf8(value));
+  for (const LayoutReport::Kept &k : layout.kept)
+    kept.push_back(llvm::json::Object{{"value", utf8(k.value)}, {"reason", utf8(k.reason)}});
+  return llvm::json::Object{{"channels_last", std::move(moved)}, {"kept", std::move(kept)}};
+}
+
 } // namespace
 
 //===-- tier 1: ONNX to graph
@@ -271,11 +281,18 @@ LogicalResult graphToKernels(ModuleOp module, const Target &target, ArrayRef<Tar
     passes.addPass(createCSEPass());
   }
   passes.addPass(createGraphFusePass(fuse, &fuseReport));
+  LayoutReport layoutReport;
+  bool channelsLast = llvm::all_of(archs, [](const TargetArch &a) { return a.machine.value("channels_last"); });
+  if (channelsLast)
+    passes.addPass(createChannelsLastPass(&layoutReport));
   if (failed(passes.run(module)))
     return failure();
   std::string name = programName(target, archs);
-  if (report)
+  if (report) {
     report->json["fusion_" + name] = fusionReport(fuseReport);
+    if (channelsLast)
+      report->json["layout_" + name] = layoutJson(layoutReport);
+  }
   dump(options, 2, name + "-fused", module);
   KernelOptions kernels;
   kernels.integerData = options.integerData;

@@ -215,7 +215,8 @@ Plan planMatmul(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   return plan;
 }
 
-/// Accumulators are [filters x pixels], so that stores to NCHW are contiguous.
+/// Accumulators are [filters x pixels] where rows of pixels are contiguous in the result, [pixels x filters] where
+/// channels are.
 Plan planConv(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
   Plan plan;
   plan.form = "linear";
@@ -223,22 +224,43 @@ Plan planConv(const Problem &p, llvm::ArrayRef<TargetArch> archs) {
           c = std::max<int64_t>(1, p.extent("C")), images = std::max<int64_t>(1, p.extent("N"));
   unsigned bits = std::max(8u, bitsOf(p, "x"));
   bool matrix = usesTensorCores(p, "x", archs);
-  Block b = chooseBlock(f, pixels, images * std::max<int64_t>(1, p.extent("G")), matrix, 256 / bits, archs);
-  b.n = std::min<int64_t>(b.n, 128); // pixels are gathered: a wide tile costs more than it saves
-  int64_t bc = clamp(pow2(c), matrix ? 256 / bits : 8, 512 / bits);
-  plan.params = {{"swap", 1}, {"BF", b.m}, {"BP", b.n}, {"BC", bc}, {"warps", b.warps}, {"stages", 3}, {"granule", 16}};
+  bool swap = !p.flag("y_channels_last"), pieces = p.flag("x_channels_last") && matrix;
+  Block b = chooseBlock(swap ? f : pixels, swap ? pixels : f, images * std::max<int64_t>(1, p.extent("G")), matrix,
+                        256 / bits, archs);
+  int64_t bf = swap ? b.m : b.n, bp = swap ? b.n : b.m;
+  if (!pieces)
+    bp = std::min<int64_t>(bp, 128); // pixels are gathered: a wide tile costs more than it saves
+  if (p.family == "conv_transpose" && pieces)
+    bp = std::min<int64_t>(bp, 64); // pieces pass through registers
+  // As in products: rows of 64 bytes, 128 where tiles are small.
+  int64_t bytes = pieces && bf * bp <= 64 * 64 ? 128 : 64;
+  int64_t bc = clamp(pow2(c), matrix ? 256 / bits : 8, bytes * 8 / bits);
+  plan.params = {{"swap", swap}, {"BF", bf}, {"BP", bp}, {"BC", bc}, {"warps", b.warps}, {"stages", pieces ? 4 : 3},
+                 {"granule", 16}};
   // All taps of few channels in one step, where a thread's share of the pixels' neighbourhoods stays in its registers.
   int64_t patch = c * std::max<int64_t>(1, p.extent("T"));
-  plan.params["merge"] = c < 16 && patch <= 512 && patch * b.n <= 16 * 32 * std::max<int64_t>(1, b.warps);
+  plan.params["merge"] = c < 16 && patch <= 512 && patch * bp <= 16 * 32 * std::max<int64_t>(1, b.warps);
   MLIRContext *context = contextOf(p);
   if (p.flag("pack_w") && context && bits >= 16)
     plan.packing["w"] = filterPacking(context, p.flag("spatial", 2));
   return plan;
 }
 
+/// Eight elements a thread, along channels where they are neighbours, else along pixels.
 Plan planWindows(const Problem &p, llvm::StringRef channels) {
   Plan plan;
   plan.form = "linear";
+  if (p.flag("x_channels_last") || p.flag("y_channels_last")) {
+    int64_t bc = clamp(pow2(p.extent("C")), 1, 64);
+    plan.params = {{channels.str(), bc}, {"BP", 1024 / bc}};
+    MLIRContext *context = contextOf(p);
+    if (p.family == "depthwise" && context) { // neighbours in the weights too: [taps.., channel]
+      unsigned rank = p.flag("spatial", 2) + 1;
+      SmallVector<int64_t> whole(rank, 1);
+      plan.packing["w"] = tile::PackAttr::get(context, AffineMap::getMultiDimIdentityMap(rank, context), whole, "");
+    }
+    return plan;
+  }
   int64_t pixels = std::max<int64_t>(1, p.extent("P"));
   int64_t bp = clamp(pow2(pixels), 1, 128);
   plan.params = {{"BP", bp}, {channels.str(), std::max<int64_t>(1, 1024 / bp)}};

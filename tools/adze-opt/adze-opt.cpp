@@ -3,6 +3,7 @@
 #include "compiler/fuse/GraphFuse.h"
 #include "compiler/fuse/patterns/GraphRecognize.h"
 #include "compiler/kernels/PlainTarget.h"
+#include "compiler/layout/ChannelsLast.h"
 #include "compiler/schedule/assign-units/AssignUnits.h"
 #include "compiler/schedule/form-channels/FormChannels.h"
 #include "compiler/schedule/form-strips/FormStrips.h"
@@ -39,6 +40,7 @@ int main(int argc, char **argv) {
   adze::registerGraphCanonicalizePass();
   adze::registerGraphRecognizePass();
   adze::registerGraphFusePass();
+  adze::registerChannelsLastPass();
   adze::registerBuildKernelsPass();
   adze::registerTileVerify();
   adze::cpu::registerLowerTilesPass();

@@ -508,6 +508,78 @@ in b [k,m]bf16 -1..1
 p [n,m]bf16 = matmul a b {trans_a = false, trans_b = false}
 c [n,m]f32 = cast p {saturate = false, round = #graph<cast_round rtz>}
 out c)",
+      // The 16-bit values between these convolutions lie with their channels last where the target asks for it.
+      {"channels_last",
+       R"(
+in x [2,3,n,15]f16 -1..1
+w0 [32,3,3,3]f16 = weight -1..1
+b0 [32]f16 = weight
+w1 [32,32,3,3]f16 = weight -1..1
+w2 [64,32,3,3]f16 = weight -1..1
+w3 [64,1,3,3]f16 = weight -1..1
+w4 [40,96,1,1]f16 = weight -1..1
+w5 [33,40,2,2]f16 = weight -1..1
+lo []f16 = constant {value = dense<0.0> : tensor<f16>}
+hi []f16 = constant {value = dense<2.0> : tensor<f16>}
+a [2,32,n,15]f16 = conv x w0 b0 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+a_ [2,32,n,15]f16 = max a lo {}
+r [2,32,n,15]f16 = min a_ hi {}
+b [2,32,n,15]f16 = conv r w1 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+s [2,32,n,15]f16 = add b r {}
+s_ [2,32,n,15]f16 = max s lo {}
+t [2,32,n,15]f16 = min s_ hi {}
+p [2,32,(n-1) floordiv 2 + 1,8]f16 = pool t {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, count_pads = array<i64: 1, 1, 1, 1>, kind = #graph<pool_kind maxpool>}
+c [2,64,(n-1) floordiv 2 + 1,8]f16 = conv t w2 {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+c_ [2,64,(n-1) floordiv 2 + 1,8]f16 = max c lo {}
+u [2,64,(n-1) floordiv 2 + 1,8]f16 = min c_ hi {}
+d [2,64,(n-1) floordiv 2 + 1,8]f16 = conv u w3 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 64 : i64}
+d_ [2,64,(n-1) floordiv 2 + 1,8]f16 = max d lo {}
+v [2,64,(n-1) floordiv 2 + 1,8]f16 = min d_ hi {}
+e [2,96,(n-1) floordiv 2 + 1,8]f16 = concat v p {axis = 1 : i64}
+f [2,40,(n-1) floordiv 2 + 1,8]f16 = conv e w4 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64}
+f_ [2,40,(n-1) floordiv 2 + 1,8]f16 = max f lo {}
+g [2,40,(n-1) floordiv 2 + 1,8]f16 = min f_ hi {}
+h [2,40,(n-1) floordiv 2 + 3,10]f16 = pad g lo {low = affine_map<() -> (0, 0, 1, 1)>, mode = #graph<pad_mode constant>}
+y [2,33,(n-1) floordiv 2 + 1,8]f16 = conv h w5 {strides = array<i64: 1, 1>, dilations = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64}
+z [2,40,1,1]f16 = reduce g {axes = array<i64: 2, 3>, kind = #graph<reduce_kind sum>}
+out y z)",
+       {{8, 0, 0}, {9, 0, 0}, {1, 0, 0}, {23, 0, 0}}},
+      {"channels_last_windows",
+       R"(
+in x [2,24,n]f16 -1..1
+in z [1,8,n,5,6]f16 -1..1
+in i [1,16,n,7]f16 -1..1
+w0 [32,24,3]f16 = weight -1..1
+w1 [48,32,5]f16 = weight -1..1
+w2 [16,48,1]f16 = weight -1..1
+v0 [32,8,1,3,3]f16 = weight -1..1
+v1 [32,32,3,3,3]f16 = weight -1..1
+v2 [9,32,1,1,1]f16 = weight -1..1
+u0 [64,16,3,3]f16 = weight -1..1
+u1 [64,32,3,3]f16 = weight -1..1
+u2 [64,48,3,2]f16 = weight -1..1
+u3 [48,48,3,3]f16 = weight -1..1
+a [2,32,n]f16 = conv x w0 {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 1, 1>, group = 1 : i64}
+b [2,48,(n-1) floordiv 2 + 1]f16 = conv a w1 {strides = array<i64: 2>, dilations = array<i64: 2>, pads = array<i64: 4, 4>, group = 1 : i64}
+c [2,16,(n-1) floordiv 2 + 1]f16 = conv b w2 {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 1 : i64}
+d [1,32,n,5,6]f16 = conv z v0 {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 1, 1, 0, 1, 1>, group = 1 : i64}
+e [1,32,n,3,3]f16 = conv d v1 {strides = array<i64: 1, 2, 2>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 1, 1, 1, 1, 1, 1>, group = 1 : i64}
+f [1,9,n,3,3]f16 = conv e v2 {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 0, 0, 0, 0, 0>, group = 1 : i64}
+g [1,64,n,7]f16 = conv i u0 {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+h [1,64,n,4]f16 = conv g u1 {strides = array<i64: 1, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 2, 1, 0, 1>, group = 2 : i64}
+j [1,48,2*n+1,8]f16 = conv_transpose h u2 {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, group = 1 : i64}
+k [1,48,2*n+1,8]f16 = conv j u3 {strides = array<i64: 1, 1>, dilations = array<i64: 2, 1>, pads = array<i64: 2, 1, 2, 1>, group = 1 : i64}
+out c f k)",
+       {{8, 0, 0}, {9, 0, 0}, {1, 0, 0}}},
+      {"conv2d_square", R"(
+in x [n,40,12,14]f16 -1..1
+w [64,40,3,3]f16 = weight -1..1
+b [64]f16 = weight
+y [n,64,12,14]f16 = conv x w b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+c []f16 = constant {value = dense<0.0> : tensor<f16>}
+z [n,64,12,14]f16 = max y c {}
+out z)",
+       {{1, 0, 0}, {3, 0, 0}}},
        {{16, 32, 48}, {17, 33, 49}, {1, 3, 2}, {0, 5, 4}, {5, 4, 0}, {1, 33, 127}}},
       {"chain",
        R"(

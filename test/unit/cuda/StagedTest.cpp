@@ -9,6 +9,7 @@
 #include "targets/cuda/CudaTarget.h"
 #include "targets/cuda/Ptxas.h"
 #include "targets/gpu/lower/Lowering.h"
+#include "test/unit/cuda/StagedWindows.h"
 #include "tools/sim/cuda/async/TensorMap.h"
 #include "tools/sim/cuda/exec/Launch.h"
 #include "tools/sim/cuda/memory/State.h"
@@ -528,3 +529,48 @@ TEST_F(StagedAttention, OneTurn) { check(128, 64, false, 70, 100); }
 TEST_F(StagedAttention, CausalThreeConsumers) { check(192, 64, true, 200, 200); }
 
 } // namespace
+/// Windows by im2col maps: whole numbers, bit for bit.
+class StagedWindows : public Staged {
+protected:
+  void check(const test::WindowText &w, int64_t images) {
+    compile(w.text());
+    if (HasFatalFailure())
+      return;
+    EXPECT_NE(ptx.find(".im2col"), std::string::npos);
+    int64_t weights = w.taps() * w.filters * w.channels, results = images * w.pixels() * w.filters;
+    Bytes b = inputs({size_t(images * w.elements()), size_t(weights), size_t(results)}, 2, /*whole=*/true);
+    Bytes expected = oracleRun(b, {images}, {}, oracle::Mode::Typed);
+    int64_t programs = images * llvm::divideCeil(w.pixels(), w.bp) * llvm::divideCeil(w.filters, w.bf);
+    for (uint64_t seed : {1, 2}) {
+      Bytes got = run(b, {images}, programs, seed);
+      ASSERT_FALSE(got.empty()) << "the facts do not hold";
+      EXPECT_TRUE(got[2] == expected[2]) << "seed " << seed;
+    }
+  }
+};
+
+TEST_F(StagedWindows, Plane) { check({{7, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 72, 40}, 3); }
+TEST_F(StagedWindows, StridedAndUneven) {
+  check({{12, 11}, {3, 2}, {2, 3}, {1, 1}, {0, 1}, {2, 0}, 64, 64, 64, 32}, 2);
+}
+TEST_F(StagedWindows, DilatedTwoConsumers) {
+  check({{13, 14}, {3, 3}, {1, 2}, {2, 3}, {2, 0}, {2, 3}, 96, 128, 128, 128}, 2);
+}
+TEST_F(StagedWindows, Line) { check({{150}, {5}, {2}, {3}, {6}, {6}, 64, 64}, 2); }
+TEST_F(StagedWindows, Volume) { check({{3, 4, 5}, {2, 3, 3}, {1, 1, 2}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, 64, 64}, 2); }
+TEST_F(StagedWindows, CornersBeyondTheMapTakeTheGenericPath) {
+  test::WindowText w{{4, 300}, {1, 3}, {1, 1}, {1, 130}, {0, 130}, {0, 130}, 64, 64};
+  module = parseSourceString<ModuleOp>(w.text(), &context);
+  ASSERT_TRUE(module) << messages;
+  cuda::KernelVariants variants;
+  ASSERT_TRUE(succeeded(cuda::lowerTiles(*module, *cuda::archNamed("sm_90a"), nullptr, &variants))) << messages;
+  EXPECT_TRUE(variants["cv"].empty());
+}
+TEST_F(StagedWindows, PtxasNeitherSpillsNorRepairs) {
+  std::string tool = cuda::findPtxas();
+  if (tool.empty())
+    GTEST_SKIP() << "ptxas was not found";
+  compile(test::WindowText{{56, 56}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 128, 256, 128, 256}.text());
+  checkAssembly(tool);
+}
+

@@ -80,9 +80,9 @@ private:
       return false;
     if (auto broadcast = dyn_cast<tile::BroadcastOp>(op))
       return hasColumns(broadcast.getTile().getType());
-    if (auto reshape = dyn_cast<tile::ReshapeOp>(op)) // only dims of 1 change
-      return cast<RankedTensorType>(reshape.getSource().getType()).getNumElements() == columns &&
-             cast<RankedTensorType>(reshape.getTile().getType()).getNumElements() == columns;
+    if (auto reshape = dyn_cast<tile::ReshapeOp>(op)) // only dims of 1 change; in a square tile rows look like columns
+      return hasColumns(reshape.getSource().getType()) && hasColumns(reshape.getTile().getType()) &&
+             cast<RankedTensorType>(reshape.getSource().getType()).getNumElements() == columns;
     if (auto constant = dyn_cast<arith::ConstantOp>(op))
       return isa<SplatElementsAttr>(constant.getValue());
     if (auto load = dyn_cast<tile::LoadOp>(op))

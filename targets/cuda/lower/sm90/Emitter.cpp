@@ -85,7 +85,7 @@ LogicalResult StagedEmitter::describeMoves() {
     }
     auto type = cast<RankedTensorType>(tile.getType());
     auto blocked = blockedTile(type);
-    auto access = accessOf(kernel, view, offsets, type);
+    auto access = accessOf(kernel, view, offsets, type, windows);
     if (!blocked || !access) {
       result = refuse("no tensor map describes " + op->getName().getStringRef() + " of " +
                       llvm::Twine(type.getNumElements()) + " elements");
@@ -417,7 +417,29 @@ FailureOr<bool> StagedEmitter::handleChannel(Operation *op) {
   return true; // a get is read where it is used
 }
 
+/// The first window of a tile: (channel, position in each spatial dim, image).
+SmallVector<Value> StagedEmitter::windowOf(const TensorAccess &access, Value channel) {
+  const WindowBox &windows = *access.windows;
+  SmallVector<Value> result = {channel};
+  Value rest = arith::IndexCastOp::create(b, i32, map(access.coordinates[1]));
+  for (auto [out, step, lower] : llvm::zip_equal(windows.out, windows.step, windows.lower)) {
+    Value count =
+        out.known()
+            ? c32(*out.known())
+            : Value(arith::IndexCastOp::create(b, i32, map(kernel.getDimArgs(kernel.getBody())[out.code()[1]])));
+    Value at = arith::RemUIOp::create(b, rest, count);
+    rest = arith::DivUIOp::create(b, rest, count);
+    result.push_back(add(ptx.mul(at, c32(step)), c32(lower)));
+  }
+  result.push_back(rest);
+  return result;
+}
+
 SmallVector<Value> StagedEmitter::coordinatesOf(const TensorAccess &access, int64_t block, const BlockedTile &tile) {
+  if (access.windows) {
+    Value channel = arith::IndexCastOp::create(b, i32, map(access.coordinates[0]));
+    return windowOf(access, add(channel, c32(block * tile.blockColumns())));
+  }
   SmallVector<Value> result;
   for (size_t i = 0; i < access.coordinates.size(); ++i) {
     Value at = c32(0);
@@ -438,9 +460,17 @@ LogicalResult StagedEmitter::emitLoad(tile::LoadOp load, const Slot &slot) {
     return failure();
   const Move &m = it->second;
   Value base = slotAddress(slot), barrier = barrierAddress(slot, true);
-  for (int64_t block = 0; block < m.tile.blocks(); ++block)
-    ptx.loadTile(add(base, c32(block * m.tile.blockBytes())), mapPointers[m.map],
-                 coordinatesOf(m.access, block, m.tile), barrier);
+  SmallVector<Value> taps;
+  for (Value tap : m.access.taps)
+    taps.push_back(arith::IndexCastOp::create(b, i16, map(tap)));
+  for (int64_t block = 0; block < m.tile.blocks(); ++block) {
+    Value to = add(base, c32(block * m.tile.blockBytes()));
+    SmallVector<Value> at = coordinatesOf(m.access, block, m.tile);
+    if (m.access.windows)
+      ptx.loadIm2col(to, mapPointers[m.map], at, barrier, taps);
+    else
+      ptx.loadTile(to, mapPointers[m.map], at, barrier);
+  }
   return success();
 }
 

@@ -29,6 +29,7 @@ public:
 
   /// Emits the function. Failure: `reason` is set, and the function is gone.
   FailureOr<ImageVariant> emit();
+  std::vector<WindowBox> windows; // of standForWindows()
   std::string reason;
 
   FailureOr<bool> handle(Operation *op);
@@ -80,6 +81,7 @@ private:
   LogicalResult emitLoad(tile::LoadOp load, const Slot &slot);
   LogicalResult emitStore(tile::StoreOp store);
   void release(const Slot &slot);
+  SmallVector<Value> windowOf(const TensorAccess &access, Value channel);
   SmallVector<Value> coordinatesOf(const TensorAccess &access, int64_t block, const BlockedTile &tile);
 
   // Consumer.cpp

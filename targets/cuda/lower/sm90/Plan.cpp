@@ -131,8 +131,45 @@ std::optional<Plan> planAttention(const Problem &p, const TargetArch &) {
   return plan;
 }
 
+/// Filters with their channels innermost: [group, taps.., filter, channel].
+Attribute tapPacking(MLIRContext *context, unsigned spatial) {
+  SmallVector<unsigned> order(llvm::to_vector(llvm::seq<unsigned>(0, spatial + 3)));
+  std::swap(order[spatial + 1], order[spatial + 2]);
+  return tile::PackAttr::get(context, AffineMap::getPermutationMap(order, context),
+                             SmallVector<int64_t>(spatial + 3, 1), "");
+}
+
+/// A sum over taps of products [pixels x channels] by [channels x filters], channels contiguous in both: the pixels of
+/// a tap arrive by an im2col map, those of a pointwise convolution as rows.
+std::optional<Plan> planChannelsLast(const Problem &p, const TargetArch &arch) {
+  Type x = typeOf(p, "x"), w = typeOf(p, "w");
+  bool isPointwise =
+      p.extent("T") == 1 && p.flag("stride0", 1) == 1 && p.flag("stride1", 1) == 1 && p.flag("stride2", 1) == 1;
+  bool swap = !p.flag("y_channels_last");
+  if (!isHalf(x) || x != w || p.extent("G") != 1 || !mayBeAligned(p, "C", 8) || p.extent("C") < 32 ||
+      p.extent("F") < 32 || (!isPointwise && swap) || (p.extent("T") > 1 && !p.flag("pack_w")))
+    return std::nullopt;
+  int64_t f = p.extent("F"), pixels = std::max<int64_t>(1, p.extent("P"));
+  Tile t = chooseTile(std::max<int64_t>(1, p.extent("N")), swap ? f : pixels, swap ? pixels : f,
+                      arch.machine.value("programs", 132));
+  int64_t shared = arch.machine.value("shared_bytes", 232448) - 1024;
+  int64_t lead = leadFor(shared, (t.m + t.n) * 128, t.m * t.n * 2);
+  Plan plan;
+  plan.form = "linear";
+  plan.params = {{"swap", swap}, {"BF", swap ? t.m : t.n}, {"BP", swap ? t.n : t.m},
+                 {"BC", 64},     {"granule", 64},          {"staged", 1}};
+  if (p.extent("T") > 1)
+    plan.packing["w"] = tapPacking(x.getContext(), p.flag("spatial", 2));
+  plan.schedule = schedule(x.getContext(), {{"w", lead}, {"x", lead}});
+  return plan;
+}
+
 /// A pointwise convolution is a product of matrices [filters x channels] by [channels x pixels].
 std::optional<Plan> planConv(const Problem &p, const TargetArch &arch) {
+  if (p.flag("x_channels_last"))
+    return planChannelsLast(p, arch);
+  if (p.flag("y_channels_last"))
+    return std::nullopt; // the accumulators would have to be turned
   Type x = typeOf(p, "x"), w = typeOf(p, "w");
   if (!isHalf(x) || x != w || p.extent("T") != 1 || p.flag("stride0", 1) != 1 || p.flag("stride1", 1) != 1 ||
       !mayBeAligned(p, "C", 8) || !mayBeAligned(p, "P", 8) || p.extent("C") < 32 || p.extent("F") < 32)

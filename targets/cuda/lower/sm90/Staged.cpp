@@ -7,6 +7,7 @@
 #include "targets/cuda/lower/sm90/Columns.h"
 #include "targets/cuda/lower/sm90/Emitter.h"
 #include "targets/cuda/lower/sm90/Flatten.h"
+#include "targets/cuda/lower/sm90/Im2col.h"
 #include "llvm/Support/Threading.h"
 
 using namespace mlir;
@@ -99,6 +100,7 @@ std::optional<ImageVariant> attempt(tile::KernelOp kernel, ModuleOp dest, const 
     reason = caught.text.empty() ? why.str() : caught.text;
     return std::nullopt;
   };
+  std::vector<WindowBox> windows = standForWindows(copy);
   if (failed(schedule::stageKernel(copy, stagedMachine(arch.machine, consumers, directStores))))
     return fail("it cannot be staged");
   copy->setAttr("cuda.group", Builder(context).getI64IntegerAttr(group));
@@ -116,6 +118,7 @@ std::optional<ImageVariant> attempt(tile::KernelOp kernel, ModuleOp dest, const 
   }
   StagedHardware hardware(arch);
   StagedEmitter emitter(copy, dest, hardware, {});
+  emitter.windows = std::move(windows);
   FailureOr<ImageVariant> emitted = emitter.emit();
   if (failed(emitted))
     return fail(emitter.reason);

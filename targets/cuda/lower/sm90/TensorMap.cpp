@@ -1,6 +1,7 @@
 #include "targets/cuda/lower/sm90/TensorMap.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "targets/cuda/driver/Recipe.h"
+#include "targets/cuda/lower/sm90/Im2col.h"
 
 using namespace mlir;
 
@@ -184,13 +185,45 @@ std::optional<Storage> storageOf(tile::KernelOp kernel, tile::ViewOp view) {
 }
 } // namespace
 
-std::optional<TensorAccess> accessOf(tile::KernelOp kernel, Value view, ValueRange offsets, RankedTensorType type) {
+std::optional<TensorAccess> tensorOf(tile::KernelOp kernel, tile::ViewOp view) {
+  std::optional<Storage> s = storageOf(kernel, view);
+  if (!s || s->extents.size() != cast<tile::ViewType>(view.getView().getType()).getRank() ||
+      s->strides.back().known() != 1)
+    return std::nullopt;
+  TensorAccess access;
+  access.buffer = s->buffer;
+  access.offset = s->offset;
+  access.extents.assign(s->extents.rbegin(), s->extents.rend());
+  access.strides.assign(s->strides.rbegin(), s->strides.rend());
+  return access;
+}
+
+/// The access through the view that stands for windows: (tap distances.., pixel, channel).
+static TensorAccess windowAccess(const WindowBox &windows, ValueRange at) {
+  TensorAccess access;
+  access.buffer = windows.buffer;
+  access.offset = windows.offset;
+  access.extents = windows.extents;
+  access.strides = windows.strides;
+  access.windows = &windows;
+  size_t spatial = windows.step.size();
+  access.coordinates = {at[spatial + 1], at[spatial]};
+  for (size_t d = spatial; d-- > 0;)
+    access.taps.push_back(at[d]);
+  return access;
+}
+
+std::optional<TensorAccess> accessOf(tile::KernelOp kernel, Value view, ValueRange offsets, RankedTensorType type,
+                                     ArrayRef<WindowBox> windows) {
   SmallVector<Value> at(offsets);
   while (auto sub = view.getDefiningOp<tile::SubviewOp>()) {
     at.insert(at.begin(), sub.getOffsets().begin(), sub.getOffsets().end());
     view = sub.getSource();
   }
   auto op = view.getDefiningOp<tile::ViewOp>();
+  auto number = op ? op->getAttrOfType<IntegerAttr>(kWindows) : IntegerAttr();
+  if (number)
+    return windowAccess(windows[number.getInt()], at);
   std::optional<Storage> s = op ? storageOf(kernel, op) : std::nullopt;
   if (!s || s->strides.back().known() != 1)
     return std::nullopt;
@@ -252,6 +285,21 @@ static int64_t elementTypeOf(Type t) {
   return bits == 8 ? 0 : bits == 16 ? 1 : 2;
 }
 
+/// Corners of 16, 8 or 5 bits with their sign, taps without (PTX ISA, "Tensors"; cuda.h).
+static void requireWindows(const WindowBox &windows, Facts &facts) {
+  size_t spatial = windows.step.size();
+  int64_t limit = spatial == 1 ? 32768 : spatial == 2 ? 128 : 16;
+  LaunchValue pixels = windows.extents.back();
+  for (size_t i = 0; i < spatial; ++i) {
+    pixels = pixels * windows.out[i];
+    for (const LaunchValue &corner : {LaunchValue::constant(windows.lower[i]), windows.upper[i]})
+      facts.within(corner, -limit, limit - 1);
+    facts.within(LaunchValue::constant(windows.step[i]), 1, 8);
+    facts.within(LaunchValue::constant(windows.reach[i]), 0, 2 * limit - 1);
+  }
+  facts.within(pixels, 1, (int64_t(1) << 31) - (1 << 16)); // numbered with 32 bits, tiles may end behind the last one
+}
+
 std::vector<int64_t> tensorMap(const TensorAccess &access, const BlockedTile &tile, Facts &facts) {
   size_t rank = access.extents.size();
   int64_t bytes = tile.elementBytes();
@@ -262,7 +310,7 @@ std::vector<int64_t> tensorMap(const TensorAccess &access, const BlockedTile &ti
   auto push = [&](const LaunchValue &v) { code.insert(code.end(), v.code().begin(), v.code().end()); };
   auto number = [&](int64_t v) { push(LaunchValue::constant(v)); };
   int64_t swizzle = tile.swizzle();
-  number(int64_t(RecipeKind::tiled));
+  number(int64_t(access.windows ? RecipeKind::im2col : RecipeKind::tiled));
   number(elementTypeOf(tile.element));
   number(rank);
   push(address);
@@ -280,10 +328,19 @@ std::vector<int64_t> tensorMap(const TensorAccess &access, const BlockedTile &ti
     facts.within(stride, 16, (int64_t(1) << 40) - 1);
     push(stride);
   }
-  for (size_t i = 0; i < rank; ++i)
+  if (const WindowBox *windows = access.windows) {
+    requireWindows(*windows, facts);
+    for (int64_t corner : windows->lower)
+      number(corner);
+    for (const LaunchValue &corner : windows->upper)
+      push(corner);
+    number(tile.blockColumns());
+    number(tile.rows);
+  }
+  for (size_t i = 0; i < rank && !access.windows; ++i)
     number(i == 0 ? tile.blockColumns() : access.box[i]);
   for (size_t i = 0; i < rank; ++i)
-    number(1);
+    number(access.windows && i > 0 && i + 1 < rank ? access.windows->step[i - 1] : 1);
   return code;
 }
 

@@ -57,6 +57,18 @@ private:
   std::vector<int64_t> words;
 };
 
+/// The windows of a convolution over a tensor with contiguous channels. Dims innermost first; of the tensor: channels,
+/// spatial dims, images; of the windows: spatial dims.
+struct WindowBox {
+  unsigned buffer = 0;
+  LaunchValue offset; // of the tensor's first element
+  SmallVector<LaunchValue> extents, strides;
+  /// Windows begin at lower, lower + step, ...: `out` of them, the last one at most at extent - 1 + upper. A tap moves
+  /// them by at most `reach`.
+  SmallVector<LaunchValue> out, upper;
+  SmallVector<int64_t> lower, step, reach;
+};
+
 /// Where a tile of a view lies: physical dims, innermost first.
 struct TensorAccess {
   unsigned buffer = 0;              // number of the argument
@@ -66,11 +78,17 @@ struct TensorAccess {
   SmallVector<int64_t> box;         // elements; [0]: all columns of the tile
   SmallVector<Value> coordinates;   // of the text (index); null: 0
   SmallVector<int64_t> divisors;    // of the coordinates: physical dims of a composite dim
-  /// Convolution: the window whose pixels are the rows of the tile; coordinates are those of (pixel, taps.., channel).
-  tile::WindowOp window;
+  /// Rows of the tile are windows (Im2col.h): coordinates are (channel, number of the first window); `taps`, innermost
+  /// first, move them.
+  const WindowBox *windows = nullptr;
+  SmallVector<Value> taps;
 };
-/// The access of a load or store of a 2-D tile; no value where a tensor map cannot describe it.
-std::optional<TensorAccess> accessOf(tile::KernelOp kernel, Value view, ValueRange offsets, RankedTensorType type);
+/// The tensor behind a view with plain strides and contiguous last dim: buffer, offset, extents and strides.
+std::optional<TensorAccess> tensorOf(tile::KernelOp kernel, tile::ViewOp view);
+/// The access of a load or store of a 2-D tile; no value where a tensor map cannot describe it. `windows`: of the
+/// kernel.
+std::optional<TensorAccess> accessOf(tile::KernelOp kernel, Value view, ValueRange offsets, RankedTensorType type,
+                                     ArrayRef<WindowBox> windows = {});
 
 /// The descriptor's launch code, with its facts added to `facts`. The tile is split into boxes of tile.blockColumns().
 std::vector<int64_t> tensorMap(const TensorAccess &access, const BlockedTile &tile, Facts &facts);
