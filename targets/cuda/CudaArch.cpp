@@ -77,7 +77,7 @@ std::optional<TargetArch> archNamed(llvm::StringRef name) {
                       {"arch_specific", hopper}, {"programs", row->multiprocessors},
                       {"l2_bytes", row->l2},     {"shared_bytes", static_cast<int64_t>(row->sharedBytes)},
                       {"matrix_granule", 16},    {"strip_rows", 64},
-                      {"narrow_products", 1},       {"channels_last", 1}};
+                      {"narrow_products", 1},    {"channels_last", 1}};
   return a;
 }
 

@@ -528,7 +528,6 @@ TEST_F(StagedAttention, TwoConsumers) { check(128, 128, false, 130, 300); }
 TEST_F(StagedAttention, OneTurn) { check(128, 64, false, 70, 100); }
 TEST_F(StagedAttention, CausalThreeConsumers) { check(192, 64, true, 200, 200); }
 
-} // namespace
 /// Windows by im2col maps: whole numbers, bit for bit.
 class StagedWindows : public Staged {
 protected:
@@ -574,3 +573,4 @@ TEST_F(StagedWindows, PtxasNeitherSpillsNorRepairs) {
   checkAssembly(tool);
 }
 
+} // namespace
