@@ -486,28 +486,6 @@ b [4]f32 = weight
 y [2,4,3*n,8]f32 = conv_transpose x w b {strides = array<i64: 3, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 2, 0, 2>, output_padding = array<i64: 1, 0>, group = 2 : i64}
 out y)",
        kImage},
-      {"conv1x1_strided_long", R"(
-in x [n,64,37]f32
-w [32,64,1]f32 = weight
-y [n,32,19]f32 = conv x w {strides = array<i64: 2>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 1 : i64}
-out y)",
-       kBatch},
-      {"gru",
-       R"(
-in x [n,2,5]f32 -1..1
-w [24,5]f32 = weight -1..1
-r [24,8]f32 = weight -1..1
-b [24]f32 = weight -1..1
-y [n,2,8]f32, h [2,8]f32 = rnn x w r b {kind = #graph<rnn_kind gru>, reverse = true, linear_before_reset = false, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0>}
-out y h)",
-       {{4, 0, 0}, {5, 0, 0}, {1, 0, 0}}},
-      {"matmul_bf16",
-       R"(
-in a [n,k]bf16 -1..1
-in b [k,m]bf16 -1..1
-p [n,m]bf16 = matmul a b {trans_a = false, trans_b = false}
-c [n,m]f32 = cast p {saturate = false, round = #graph<cast_round rtz>}
-out c)",
       // The 16-bit values between these convolutions lie with their channels last where the target asks for it.
       {"channels_last",
        R"(
@@ -580,6 +558,28 @@ c []f16 = constant {value = dense<0.0> : tensor<f16>}
 z [n,64,12,14]f16 = max y c {}
 out z)",
        {{1, 0, 0}, {3, 0, 0}}},
+      {"conv1x1_strided_long", R"(
+in x [n,64,37]f32
+w [32,64,1]f32 = weight
+y [n,32,19]f32 = conv x w {strides = array<i64: 2>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 1 : i64}
+out y)",
+       kBatch},
+      {"gru",
+       R"(
+in x [n,2,5]f32 -1..1
+w [24,5]f32 = weight -1..1
+r [24,8]f32 = weight -1..1
+b [24]f32 = weight -1..1
+y [n,2,8]f32, h [2,8]f32 = rnn x w r b {kind = #graph<rnn_kind gru>, reverse = true, linear_before_reset = false, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0>}
+out y h)",
+       {{4, 0, 0}, {5, 0, 0}, {1, 0, 0}}},
+      {"matmul_bf16",
+       R"(
+in a [n,k]bf16 -1..1
+in b [k,m]bf16 -1..1
+p [n,m]bf16 = matmul a b {trans_a = false, trans_b = false}
+c [n,m]f32 = cast p {saturate = false, round = #graph<cast_round rtz>}
+out c)",
        {{16, 32, 48}, {17, 33, 49}, {1, 3, 2}, {0, 5, 4}, {5, 4, 0}, {1, 33, 127}}},
       {"chain",
        R"(
