@@ -73,9 +73,9 @@ def layer_norm():
                constants=[("s", normal(768, np.float32)), ("b", normal(768, np.float32))])
 
 
-def convolution():
-    return one("Conv", [1, 32, 20, 20], [1, 64, 20, 20], T.FLOAT16, pads=[1, 1, 1, 1],
-               constants=[("w", normal((64, 32, 3, 3), np.float16, 0.06))])
+def convolution(channels=32, size=20):
+    return one("Conv", [1, channels, size, size], [1, 64, size, size], T.FLOAT16, pads=[1, 1, 1, 1],
+               constants=[("w", normal((64, channels, 3, 3), np.float16, 0.06))])
 
 
 def top_k():
@@ -89,12 +89,12 @@ def integer_matmul():
                  [("c", T.INT32, [64, 64])], [("w", weights)])
 
 
-def decode():
+def decode(keys=512):
     """Attention of one new token over a cache."""
     nodes = [node("MatMul", ["q", "k"], ["s"]), node("Softmax", ["s"], ["p"], axis=-1),
              node("MatMul", ["p", "v"], ["c"])]
-    return model("decode", nodes, [("q", T.FLOAT16, [1, 4, 1, 64]), ("k", T.FLOAT16, [1, 4, 64, 512]),
-                                   ("v", T.FLOAT16, [1, 4, 512, 64])], [("c", T.FLOAT16, [1, 4, 1, 64])])
+    return model("decode", nodes, [("q", T.FLOAT16, [1, 4, 1, 64]), ("k", T.FLOAT16, [1, 4, 64, keys]),
+                                   ("v", T.FLOAT16, [1, 4, keys, 64])], [("c", T.FLOAT16, [1, 4, 1, 64])])
 
 
 # name -> (architecture, model). Three multiprocessors make persistent kernels go round their loops and rings.
@@ -114,6 +114,8 @@ CASES = {
     "matmul-f32-on-sm_90a": ("sm_90a", lambda: matmul(70, 96, 80, np.float32)),
     "top-k": ("sm_80", top_k),
     "decode": ("sm_80", decode),
+    "decode-split": ("sm_80", lambda: decode(2048)),
+    "convolution-split": ("sm_80", lambda: convolution(256, 7)),
     "transpose": ("sm_80", lambda: one("Transpose", [70, 90], [90, 70], T.FLOAT16, perm=[1, 0])),
     "reduce": ("sm_90a", lambda: one("ReduceMean", [5, 20000], [5, 1], axes=[1], keepdims=1)),
 }

@@ -192,7 +192,9 @@ LogicalResult Lowering::runSplit(SmallVector<Value> offsets, const Shares &share
   for (auto [v, arg] : llvm::zip(body.front().getTerminator()->getOperands(), sums))
     flatten(v, layoutOf(arg), mine);
   findPieces(sums);
-  uint64_t flag = allocateBytes(kernel, 4, 4);
+  // Behind everything else rather than behind a barrier.
+  auto room = shared.allocateWithin(4, 4, hw.limits.sharedBytes);
+  uint64_t flag = room ? *room : allocateBytes(kernel, 4, 4);
   Value several;
   if (!getConstantIntValue(shares.count))
     several = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, shares.count, cst(1));
@@ -221,10 +223,7 @@ LogicalResult Lowering::runSplit(SmallVector<Value> offsets, const Shares &share
     tiles[arg] = convert(tiles[sum], layoutOf(arg));
   }
   bindRegion(finish, visible);
-  if (failed(lowerBlock(finish.front())))
-    return failure();
-  scope.close();
-  return success();
+  return lowerBlock(finish.front()); // nothing follows that could use what the scope leaves
 }
 
 } // namespace adze::gpu

@@ -363,6 +363,28 @@ o [1,3,n,16]f32 = attention q k v {scale = 1.0 : f32, causal = true}
 p [1,3,n,16]f32 = attention q k v w {scale = 1.0 : f32, causal = false}
 out o p)",
        {{32, 0, 0}, {33, 0, 0}, {1, 0, 0}, {3, 0, 0}, {0, 0, 0}, {203, 0, 0}}},
+      // Few results, each a long sum: several blocks of a GPU share one.
+      {"split",
+       R"(
+in a [2,1100]f32
+in h [9,1088]f16 -1..1
+in b [2,40000]f32
+in c [1,96,5,5]f32
+in q [1,4,n,16]f32
+in k [1,2,m,16]f32
+in v [1,2,m,8]f32
+w [1100,24]f32 = weight
+y [2,24]f32 = matmul a w {trans_a = false, trans_b = false}
+g [1088,32]f16 = weight -1..1
+i [9,32]f16 = matmul h g {trans_a = false, trans_b = false}
+r [2,1]f32 = reduce b {axes = array<i64: 1>, kind = #graph<reduce_kind sum>}
+s [2,1]f32 = reduce b {axes = array<i64: 1>, kind = #graph<reduce_kind max>}
+f [8,96,3,3]f32 = weight
+e [8]f32 = weight
+z [1,8,5,5]f32 = conv c f e {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+o [1,4,n,8]f32 = attention q k v {scale = 1.0 : f32, causal = false}
+out y i r s z o)",
+       {{1, 512, 0}, {1, 511, 0}, {2, 1500, 0}, {1, 5, 0}, {1, 0, 0}}},
       {"rnn",
        R"(
 in x [n,3,5]f32 -1..1

@@ -207,6 +207,7 @@ TEST_F(CudaTargetTest, PlansOfEveryFamily) {
 }
 
 TEST_F(CudaTargetTest, FewProgramsWithLongSumsAreSplit) {
+  context->loadDialect<tile::TileDialect>();
   Type f16 = Float16Type::get(context.get());
   auto plan = [&](const char *family, std::map<std::string, Extent> extents, const char *arch) {
     Problem p;
