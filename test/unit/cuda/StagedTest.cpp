@@ -401,10 +401,19 @@ TEST_F(StagedMatmul, PtxasNeitherSpillsNorRepairs) {
   std::string tool = cuda::findPtxas();
   if (tool.empty())
     GTEST_SKIP() << "ptxas was not found";
-  MatmulText m;
-  m.out = "bf16", m.tail = biasTail(128, 256);
-  compile(m.text());
-  checkAssembly(tool);
+  MatmulText half, integers, single, narrow, few; // with the sizes that are planned
+  half.out = "bf16", half.tail = biasTail(128, 256);
+  integers.in = "i8", integers.acc = integers.out = "i32", integers.transB = true, integers.bk = 128;
+  single.in = "f32", single.transB = true, single.bk = 32, single.dotAttrs = ", precision = #tile<precision tf32>";
+  narrow.in = "f8E4M3FN", narrow.transB = true, narrow.bn = narrow.bk = 128, narrow.dotAttrs = ", promote = 128 : i64";
+  few.transA = few.transB = true, few.bm = 64, few.bn = 32;
+  for (const MatmulText &m : {half, integers, single, narrow, few}) {
+    SCOPED_TRACE(m.in);
+    compile(m.text());
+    if (HasFatalFailure())
+      return;
+    checkAssembly(tool);
+  }
 }
 
 /// One head of attention: S queries, T keys; f32 out.
