@@ -2,7 +2,7 @@
 #define ADZE_COMPILER_LAYOUT_CHANNELSLAST_TD
 include "mlir/Pass/PassBase.td"
 
-def ChannelsLast : Pass<"graph-channels-last", "::mlir::ModuleOp"> {
+def ChannelsLast : Pass<"channels-last", "::mlir::ModuleOp"> {
   let summary = "let values between regions around convolutions lie in memory with their channels last";
   let description = [{
     Runs after graph-fuse. A chosen value has the type [N, spatial..., C] in @main; a region that reads it begins with a

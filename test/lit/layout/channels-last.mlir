@@ -1,4 +1,4 @@
-// RUN: adze-opt %s --graph-fuse --graph-channels-last --split-input-file | FileCheck %s
+// RUN: adze-opt %s --graph-fuse --channels-last --split-input-file | FileCheck %s
 
 // Two convolutions: the value between them moves, the input and the output stay.
 // CHECK-LABEL: func.func @main

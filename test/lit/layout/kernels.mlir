@@ -1,4 +1,4 @@
-// RUN: adze-opt %s --graph-fuse --graph-channels-last --build-kernels="plan='swap=0 BP=32 BC=16'" --tile-verify --canonicalize --cse | FileCheck %s
+// RUN: adze-opt %s --graph-fuse --channels-last --build-kernels="plan='swap=0 BP=32 BC=16'" --tile-verify --canonicalize --cse | FileCheck %s
 
 // What moved is row-major as [N, H, W, C]: the first kernel stores rows of channels, the windows of the others read them. The last
 // one stores channels first.
