@@ -133,8 +133,10 @@ private:
       stack.pop_back();
       int64_t &a = stack.back();
       EXPECT_TRUE(code[i] == 2 || code[i] == 4 || code[i] == 5 || code[i] == 6) << "operation " << code[i];
-      a = code[i] == 2 ? a + b : code[i] == 4 ? a * b : code[i] == 5 ? llvm::divideFloorSigned(a, b)
-                                                                     : llvm::divideCeilSigned(a, b);
+      a = code[i] == 2   ? a + b
+          : code[i] == 4 ? a * b
+          : code[i] == 5 ? llvm::divideFloorSigned(a, b)
+                         : llvm::divideCeilSigned(a, b);
     }
     return std::max<int64_t>(stack.back(), 1);
   }
