@@ -67,8 +67,8 @@ Value Lowering::loadEnd(Value operand, unsigned tileDim) {
   auto shape = tileType(load.getTile()).getShape();
   const View &view = *views[load.getView()];
   unsigned d = view.extents.size() - shape.size() + tileDim;
-  auto r = rangeOf(load.getOffsets()[d]);
-  if (provenInside(load.getView(), load.getOffsets(), d, shape[tileDim]) || !r || r->first < 0)
+  auto r = facts.rangeOf(load.getOffsets()[d]);
+  if (facts.provenInside(load.getView(), load.getOffsets(), d, shape[tileDim]) || !r || r->first < 0)
     return {};
   return boundsOf(map(load.getOffsets()[d]), view.extents[d], shape[tileDim]).second;
 }

@@ -12,7 +12,7 @@ FailureOr<LoweredKernel> lowerKernel(KernelOp kernel, ModuleOp dest, const Lower
 Lowering::Lowering(KernelOp kernel, ModuleOp dest, const LowerOptions &options)
     : EmitPoint{ImplicitLocOpBuilder(kernel.getLoc(), kernel.getContext())},
       Arithmetic(builder, [this](Operation *op, const Twine &why) { (void)unsupported(op, why); }), kernel(kernel),
-      dest(dest), options(options), ptrType(LLVM::LLVMPointerType::get(b.getContext())) {}
+      facts(kernel), dest(dest), options(options), ptrType(LLVM::LLVMPointerType::get(b.getContext())) {}
 
 LogicalResult Lowering::unsupported(Operation *op, const Twine &why) {
   failedOnce = true;

@@ -11,7 +11,7 @@
 #ifndef ADZE_TARGETS_CPU_LOWER_LOWERING_H
 #define ADZE_TARGETS_CPU_LOWER_LOWERING_H
 
-#include "dialects/tile/TileDialect.h"
+#include "dialects/tile/IndexFacts.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -162,14 +162,11 @@ private:
   void foldRanges(Access &a, unsigned vl);
   void storeAccess(const View &view, const Access &a, const Coord &c, Value value, Value mask);
   SmallVector<Lanes, 6> viewLanes(ValueRange offsets, unsigned viewRank, unsigned tileRank, const Coord &c);
-  bool provenInside(Value view, ValueRange offsets, unsigned dim, int64_t size);
   bool clipped(Value offset, Value extent, Value idx);
   bool clipPaired(Value offset, Value extent, int64_t size);
   Value insideGuard(ArrayRef<Value> expressions);
   void collectLoads(Value v, llvm::SmallSetVector<Operation *, 8> &loads);
   std::pair<Value, Value> boundsOf(Value offset, Value extent, int64_t size);
-  std::optional<std::pair<int64_t, int64_t>> rangeOf(Value v);
-  std::optional<std::pair<int64_t, int64_t>> rangeOfArgument(BlockArgument v);
   Value guardedValue(Value ok, Type type, llvm::function_ref<Value()> inside, llvm::function_ref<Value()> outside);
   Value padOf(Attribute pad, Type element, const Coord &c);
   Value laneIndices(const Access &a, unsigned vl);
@@ -293,6 +290,7 @@ private:
   };
 
   tile::KernelOp kernel;
+  tile::IndexFacts facts; // of its indices
   ModuleOp dest;
   LowerOptions options;
   using Arithmetic::b;

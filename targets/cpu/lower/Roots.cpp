@@ -206,13 +206,13 @@ LogicalResult Lowering::emitStore(StoreOp op) {
   for (unsigned d = 0; d < rank; ++d) {
     int64_t size = d < lead ? 1 : shape[d - lead];
     Bound bound{size, {}, {}, {}, {}};
-    if (!op.getInbounds() && !provenInside(op.getView(), op.getOffsets(), d, size)) {
+    if (!op.getInbounds() && !facts.provenInside(op.getView(), op.getOffsets(), d, size)) {
       Value offset = map(op.getOffsets()[d]);
       if (d < lead) {
         Value ok = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, offset, view.extents[d]);
         leading = leading ? Value(arith::AndIOp::create(b, leading, ok)) : ok;
       } else {
-        auto r = rangeOf(op.getOffsets()[d]);
+        auto r = facts.rangeOf(op.getOffsets()[d]);
         auto [lo, hi] = boundsOf(offset, view.extents[d], size);
         bound = {size, r && r->first >= 0 ? Value() : lo, hi, offset, view.extents[d]};
         clips.push_back({{}, offset, view.extents[d], size});

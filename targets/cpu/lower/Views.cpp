@@ -332,129 +332,7 @@ void Lowering::addWindow(const View &view, ArrayRef<Lanes> at, unsigned vl, Acce
   addPhysical(*view.source, source, vl, out);
 }
 
-//===-- proofs
-//-----------------------------------------------------------------------------------------------------===//
-
-std::optional<std::pair<int64_t, int64_t>> Lowering::rangeOfArgument(BlockArgument v) {
-  using Range = std::pair<int64_t, int64_t>;
-  Operation *parent = v.getOwner()->getParentOp();
-  if (auto loopOp = dyn_cast<scf::ForOp>(parent)) {
-    if (v != loopOp.getInductionVar())
-      return std::nullopt;
-    auto step = getConstantIntValue(loopOp.getStep());
-    Value lb = loopOp.getLowerBound(), ub = loopOp.getUpperBound();
-    if (auto part = lb.getDefiningOp<PartOp>();
-        part && ub == part.getTo() && step && *step == int64_t(part.getStep())) {
-      lb = part.getLo();
-      ub = part.getHi();
-    }
-    auto lo = rangeOf(lb), hi = rangeOf(ub);
-    if (!step || !lo || !hi || *step <= 0)
-      return std::nullopt;
-    int64_t last = hi->second - 1;
-    if (lo->first == lo->second && last >= lo->first)
-      last = lo->first + (last - lo->first) / *step * *step;
-    return Range(lo->first, std::max(last, lo->first));
-  }
-  if (parent != kernel)
-    return std::nullopt;
-  Region &region = *v.getOwner()->getParent();
-  for (auto [i, arg] : llvm::enumerate(kernel.getDimArgs(region)))
-    if (arg == v) {
-      Range r(0, INT32_MAX * int64_t(1024));
-      if (auto facts = kernel.getFacts())
-        if (auto f = facts->getAs<DictionaryAttr>(cast<StringAttr>(kernel.getDims()[i]).getValue())) {
-          if (auto a = f.getAs<IntegerAttr>("min"))
-            r.first = a.getInt();
-          if (auto a = f.getAs<IntegerAttr>("max"))
-            r.second = std::min(r.second, a.getInt());
-        }
-      return r;
-    }
-  bool hidden = kernel.getSplit() && &region != &kernel.getBody();
-  for (auto [i, arg] : llvm::enumerate(kernel.getOffsets(region)))
-    if (arg == v) {
-      unsigned g = i + (hidden && i >= *kernel.getSplit());
-      auto extent = dyn_cast<AffineConstantExpr>(kernel.getGridExtents().getResult(g));
-      int64_t step = kernel.getGridSteps()[g];
-      if (!extent)
-        return Range(0, INT32_MAX * int64_t(1024));
-      return Range(0, std::max<int64_t>(extent.getValue() - 1, 0) / step * step);
-    }
-  return std::nullopt;
-}
-
-/// Inclusive range of an index of the kernel's text; nullopt: unknown.
-std::optional<std::pair<int64_t, int64_t>> Lowering::rangeOf(Value v) {
-  using Range = std::pair<int64_t, int64_t>;
-  if (auto c = getConstantIntValue(v))
-    return Range(*c, *c);
-  if (auto arg = dyn_cast<BlockArgument>(v))
-    return rangeOfArgument(arg);
-  Operation *op = v.getDefiningOp();
-  auto of = [&](unsigned i) { return rangeOf(op->getOperand(i)); };
-  if (isa<arith::AddIOp, arith::SubIOp, arith::MulIOp, arith::MinSIOp, arith::MaxSIOp>(op)) {
-    auto x = of(0), y = of(1);
-    if (!x || !y)
-      return std::nullopt;
-    if (isa<arith::AddIOp>(op))
-      return Range(x->first + y->first, x->second + y->second);
-    if (isa<arith::SubIOp>(op))
-      return Range(x->first - y->second, x->second - y->first);
-    if (isa<arith::MinSIOp>(op))
-      return Range(std::min(x->first, y->first), std::min(x->second, y->second));
-    if (isa<arith::MaxSIOp>(op))
-      return Range(std::max(x->first, y->first), std::max(x->second, y->second));
-    if (x->first >= 0 && y->first >= 0 && x->second < (int64_t(1) << 31) && y->second < (int64_t(1) << 31))
-      return Range(x->first * y->first, x->second * y->second);
-    return std::nullopt;
-  }
-  if (isa<arith::DivUIOp, arith::DivSIOp, arith::FloorDivSIOp, arith::RemUIOp, arith::RemSIOp>(op)) {
-    auto x = of(0);
-    auto c = getConstantIntValue(op->getOperand(1));
-    if (!x || !c || *c <= 0 || x->first < 0)
-      return std::nullopt;
-    if (isa<arith::RemUIOp, arith::RemSIOp>(op))
-      return Range(0, std::min(x->second, *c - 1));
-    return Range(x->first / *c, x->second / *c);
-  }
-  if (auto a = dyn_cast<AssumeOp>(op)) {
-    auto x = of(0);
-    Range r(x ? x->first : INT64_MIN / 4, x ? x->second : INT64_MAX / 4);
-    if (a.getMin())
-      r.first = std::max<int64_t>(r.first, *a.getMin());
-    if (a.getMax())
-      r.second = std::min<int64_t>(r.second, *a.getMax());
-    return r;
-  }
-  if (auto d = dyn_cast<affine::AffineDelinearizeIndexOp>(op)) {
-    unsigned i = cast<OpResult>(v).getResultNumber(), n = d.getNumResults();
-    SmallVector<OpFoldResult> basis = d.getEffectiveBasis();
-    if (i > 0) {
-      auto c = getConstantIntValue(basis[basis.size() - (n - i)]);
-      return c ? std::optional(Range(0, *c - 1)) : std::nullopt;
-    }
-    auto x = rangeOf(d.getLinearIndex());
-    if (!x || x->first < 0)
-      return std::nullopt;
-    for (unsigned j = 1; j < n; ++j) {
-      auto c = getConstantIntValue(basis[basis.size() - (n - j)]);
-      if (!c)
-        return std::nullopt;
-      x->second /= *c;
-    }
-    return Range(0, x->second);
-  }
-  return std::nullopt;
-}
-
-bool Lowering::provenInside(Value view, ValueRange offsets, unsigned dim, int64_t size) {
-  auto type = cast<ViewType>(view.getType());
-  auto r = rangeOf(offsets[dim]);
-  if (!r || r->first < 0 || type.isDynamicDim(dim))
-    return false;
-  return r->second + size <= type.getShape()[dim];
-}
+//===-- bounds --------------------------------------------------------------------------------------------------===//
 
 bool Lowering::clipped(Value offset, Value extent, Value idx) {
   return llvm::any_of(clips,
@@ -484,7 +362,7 @@ Value Lowering::insideGuard(ArrayRef<Value> expressions) {
   auto startsOutside = [&](Operation *o) {
     auto load = cast<LoadOp>(o);
     return !load.getInbounds() && llvm::any_of(load.getOffsets(), [&](Value offset) {
-      auto r = rangeOf(offset);
+      auto r = facts.rangeOf(offset);
       return !r || r->first < 0;
     });
   };
@@ -501,12 +379,12 @@ Value Lowering::insideGuard(ArrayRef<Value> expressions) {
     unsigned rank = view.extents.size(), lead = rank - shape.size();
     for (unsigned d = 0; d < rank; ++d) {
       int64_t size = d < lead ? 1 : shape[d - lead];
-      if (provenInside(load.getView(), load.getOffsets(), d, size))
+      if (facts.provenInside(load.getView(), load.getOffsets(), d, size))
         continue;
       Value offset = map(load.getOffsets()[d]), extent = extentFor(view, d, load.getPadAttr());
       if (clipPaired(offset, view.extents[d], size))
         continue;
-      auto r = rangeOf(load.getOffsets()[d]);
+      auto r = facts.rangeOf(load.getOffsets()[d]);
       guarded.insert({o, d});
       if (!r || r->first < 0)
         also(arith::CmpIOp::create(b, arith::CmpIPredicate::sge, offset, cst(0)));
@@ -536,7 +414,7 @@ SmallVector<Lanes, 6> Lowering::viewLanes(ValueRange offsets, unsigned viewRank,
       continue;
     }
     bool lanes = c.vdim == static_cast<int>(d - lead);
-    auto r = lanes ? rangeOf(offsets[d]) : std::nullopt;
+    auto r = lanes ? facts.rangeOf(offsets[d]) : std::nullopt;
     at.push_back({add(o, c.idx[d - lead]), lanes ? c.step : 0, {}, r && r->first >= 0});
   }
   return at;
@@ -549,7 +427,7 @@ SmallVector<bool, 6> Lowering::checkedDims(Operation *op, Value viewValue, Value
   SmallVector<bool, 6> checked(rank, true);
   for (unsigned d = 0; d < rank; ++d) {
     int64_t size = d < lead ? 1 : tile[d - lead];
-    if (provenInside(viewValue, offsets, d, size) || (assumeInside && guarded.contains({op, d})))
+    if (facts.provenInside(viewValue, offsets, d, size) || (assumeInside && guarded.contains({op, d})))
       checked[d] = false;
     else if (d >= lead && c.step == 1 && clipped(map(offsets[d]), view.extents[d], c.idx[d - lead]))
       checked[d] = false;
