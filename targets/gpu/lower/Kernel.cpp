@@ -183,7 +183,7 @@ void Lowering::emitEntry() {
     if (isa<RefType>(cast<TypeAttr>(a).getValue()))
       params.push_back(global);
   unsigned words = kernel.getNumDims() + kernel.getNumArgs() - params.size();
-  bool split = sharesOf().has_value();
+  bool split = sharesOf(kernel).has_value();
   if (split)
     params.append(2, global);
   params.append(words, i64);
@@ -292,7 +292,7 @@ FailureOr<LoweredKernel> Lowering::run() {
   SmallVector<Value> offsets(rank);
   Value rest = hw.block(b);
   Shares shares;
-  if (sharesOf()) {
+  if (sharesOf(kernel)) {
     shares.count = (*extents)[*kernel.getSplit()];
     if (!getConstantIntValue(shares.count))
       shares.count = arith::MaxSIOp::create(b, shares.count, cst(1));

@@ -44,6 +44,9 @@ unsigned blockWarps(tile::KernelOp kernel, Hardware &hardware);
 /// The same rule for a tile of so many elements.
 unsigned blockWarps(int64_t elements, const Limits &limits);
 
+/// The number of shares of the kernel's split work, over its dims; nullopt: it is 1 whatever the launch.
+std::optional<AffineExpr> sharesOf(tile::KernelOp kernel);
+
 /// Lowers `kernel` to an llvm.func in `dest`: parameters are the buffers (pointers), then the kernel's dims and scalar
 /// arguments (64-bit words: i64 each; floats in their low bits). The module needs scf, arith, math -> llvm afterwards.
 /// Split work (result.shares) takes two more buffers behind the kernel's: a workspace for the partial results of all
@@ -226,8 +229,6 @@ protected: // a specialised kernel (staged roles) is a Lowering of its own
     unsigned bytes;
     uint64_t offset; // in the share's part of the workspace
   };
-  /// The number of shares, unless it is 1 whatever the launch.
-  std::optional<AffineExpr> sharesOf();
   std::vector<int64_t> shareCode(); // LoweredKernel::shares
   LogicalResult runSplit(SmallVector<Value> offsets, const Shares &shares);
   LogicalResult foldShares(const Shares &shares, Value several, ValueRange mine, ValueRange visible,

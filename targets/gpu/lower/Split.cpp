@@ -38,18 +38,26 @@ static void appendLaunchCode(AffineExpr e, std::vector<int64_t> &out) {
   out.insert(out.end(), {op, 0});
 }
 
-std::optional<AffineExpr> Lowering::sharesOf() {
+std::optional<AffineExpr> sharesOf(KernelOp kernel) {
   if (!kernel.getSplit())
     return std::nullopt;
   AffineExpr shares = kernel.getGridExtents().getResult(*kernel.getSplit());
-  if (auto c = dyn_cast<AffineConstantExpr>(shares); c && c.getValue() <= 1)
+  std::optional<int64_t> most;
+  if (auto c = dyn_cast<AffineConstantExpr>(shares))
+    most = c.getValue();
+  else if (auto dim = dyn_cast<AffineDimExpr>(shares); dim && kernel.getFacts())
+    if (auto facts =
+            kernel.getFacts()->getAs<DictionaryAttr>(cast<StringAttr>(kernel.getDims()[dim.getPosition()]).getValue()))
+      if (auto max = facts.getAs<IntegerAttr>("max"))
+        most = max.getInt();
+  if (most && *most <= 1)
     return std::nullopt;
   return shares;
 }
 
 std::vector<int64_t> Lowering::shareCode() {
   std::vector<int64_t> code;
-  if (auto shares = sharesOf())
+  if (auto shares = sharesOf(kernel))
     appendLaunchCode(*shares, code);
   return code;
 }

@@ -130,7 +130,7 @@ std::optional<ImageVariant> attempt(tile::KernelOp kernel, ModuleOp dest, const 
 
 std::optional<ImageVariant> lowerStaged(tile::KernelOp kernel, ModuleOp dest, const TargetArch &arch,
                                         std::string &reason) {
-  if (kernel.getSplit()) {
+  if (gpu::sharesOf(kernel)) {
     reason = "its work is split over blocks";
     return std::nullopt;
   }
