@@ -19,6 +19,7 @@
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
 #include "targets/cuda/CudaTarget.h"
+#include "targets/cuda/IdleBarriers.h"
 #include "targets/cuda/lower/CudaHardware.h"
 #include "targets/gpu/lower/Dot.h"
 #include "targets/gpu/lower/Lowering.h"
@@ -152,6 +153,7 @@ std::string generatePart(ModuleOp part, size_t number, const TargetArch &arch, c
   std::string name = arch.arch + ".part" + std::to_string(number);
   dumpFile(options, name + ".ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
   optimizeModule(*module, *machine, options.optLevel);
+  removeIdleBarriers(*module);
   keepLoops(*module);
   dumpFile(options, name + ".opt.ll", [&](llvm::raw_ostream &os) { module->print(os, nullptr); });
   llvm::SmallVector<char, 0> buffer;
