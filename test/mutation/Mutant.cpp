@@ -106,10 +106,11 @@ std::vector<Found> findAll(const std::string &text) {
 
 /// What stands in the place of a removed instruction.
 std::string replacement(const std::string &instruction) {
-  size_t operand = instruction.find_first_of(" \t");
-  operand = instruction.find_first_not_of(" \t", operand);
-  size_t end = instruction.find_first_of(", \t;", operand);
-  std::string first = instruction.substr(operand, end - operand);
+  std::string first; // operand; commits and fences have none
+  if (size_t space = instruction.find_first_of(" \t"); space != std::string::npos) {
+    size_t operand = instruction.find_first_not_of(" \t", space);
+    first = instruction.substr(operand, instruction.find_first_of(", \t;", operand) - operand);
+  }
   if (instruction.find("_wait") != std::string::npos && instruction.compare(0, 8, "mbarrier") == 0)
     return "setp.eq.u32 " + first + ", 0, 0;";
   if (instruction.compare(0, 8, "mbarrier") == 0 && first[0] != '_' && first[0] != '[')

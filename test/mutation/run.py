@@ -168,6 +168,8 @@ class Case:
             done = self.run(mutant["number"], seed)
             if done.returncode:
                 why = re.search(r"why: (.*)", done.stderr)
+                if why is None or "cuModuleLoad" in why.group(1):  # no report of the checks
+                    sys.exit(f"{mutant['key']}: cannot be left out\n{done.stderr}")
                 return "reported", (why.group(1) if why else done.stderr.strip())[:300]
         if self.run("trap:" + mutant["number"]).returncode == 0:
             return "not executed", ""
