@@ -184,7 +184,6 @@ void adze_queue::copy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
 void adze_queue::fill(CUdeviceptr to, uint64_t pattern, uint32_t patternBytes, size_t bytes) {
   const Api &api = device.api;
   const char *what = "a fill failed";
-  assert(patternBytes && "a pattern has bytes");
   // The narrowest form that says the same.
   while (patternBytes > 1) {
     uint32_t half = patternBytes / 2;
@@ -193,6 +192,7 @@ void adze_queue::fill(CUdeviceptr to, uint64_t pattern, uint32_t patternBytes, s
       break;
     patternBytes = half;
   }
+  assert(patternBytes && "a pattern has bytes");
   if (patternBytes == 1)
     return check(api.memsetD8Async(to, static_cast<unsigned char>(pattern), bytes, stream), what);
   size_t count = bytes / patternBytes, whole = count * patternBytes;

@@ -149,8 +149,9 @@ TEST(NumberApproximate, Divide) {
         long double error = toFloat(divideApproximately(a, b, full, false, mode)) - quotient;
         long double unit = ulpOf(quotient, 23, -126);
         ASSERT_LE(std::fabs(error), (mode == Accuracy::Exact ? 0.5001L : 2) * unit);
-        if (mode != Accuracy::Exact)
+        if (mode != Accuracy::Exact) {
           ASSERT_GT(std::fabs(error), 0.9L * unit);
+        }
       }
   }
   for (Accuracy mode : modes) {

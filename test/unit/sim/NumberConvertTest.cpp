@@ -141,8 +141,9 @@ TEST(NumberConvert, FloatsToIntegralValues) {
         volatile double v = toDouble(wide);
         return std::nearbyint(v);
       });
-      if (expected64 == expected64)
+      if (expected64 == expected64) {
         ASSERT_EQ(bitsOf(expected64), convert(conversion(T::F64, T::F64, mode, true), wide)) << std::hex << wide;
+      }
     }
   }
   EXPECT_EQ(convert(conversion(T::F32, T::F32, Round::Nearest, true), 0xbe800000), 0x80000000u); // -0.25 to -0
@@ -179,8 +180,9 @@ TEST(NumberConvert, HalvesWidenExactly) {
     ASSERT_TRUE(same(brain, convert(plain(T::F32, T::BF16), bits))) << bits;
     ASSERT_EQ(reference::bf16().round(half, Round::Nearest, 0x7fff), convert(conversion(T::BF16, T::F16), bits));
     ASSERT_EQ(reference::f16().round(brain, Round::Nearest, 0x7fff), convert(conversion(T::F16, T::BF16), bits));
-    if (half == half)
+    if (half == half) {
       ASSERT_EQ(bitsOf(half), convert(plain(T::F64, T::F16), bits));
+    }
   }
 }
 

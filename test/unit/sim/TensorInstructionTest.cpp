@@ -254,8 +254,9 @@ TEST(TensorInstruction, MmaPoisonStaysInItsRowAndColumn) {
     kernels.param(kernels.fresh(512));
     LaunchResult result = kernels.run(wordKernel(6, 4, body + (wrong ? bad : use)), "k", "7.0");
     EXPECT_EQ(result.code != 0, wrong) << result.text;
-    if (wrong)
+    if (wrong) {
       EXPECT_NE(result.text.find("uninitialised"), std::string::npos) << result.text;
+    }
   }
 }
 

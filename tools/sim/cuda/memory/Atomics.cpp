@@ -51,7 +51,8 @@ static Flow execAtomic(Warp &warp, const Instr &instr, Mask active) {
       fault(lane, FaultCode::IllegalAddress, "atomic operation on memory that is neither global nor shared");
     bool reaches = extra.scope >= Scope::Device || (place.shared && (alone || extra.scope >= Scope::Cluster));
     beforeStrongWrite(warp, lane, place, address[lane], extra.order, extra.scope, true);
-    checkAccess(warp, lane, instr.line, place, uint64_t(bytes) * count, /*write=*/true, reaches ? Tag::Strong : 0);
+    checkAccess(warp, lane, instr.line, place, uint64_t(bytes) * count, /*write=*/true,
+                reaches ? uint64_t(Tag::Strong) : 0);
     for (unsigned i = 0; i != count; ++i) {
       bool poisoned = warp.poison(extra.values[i]) >> lane & 1;
       uint64_t compare = 0;
