@@ -571,7 +571,8 @@ j [1,48,2*n+1,8]f16 = conv_transpose h u2 {strides = array<i64: 2, 2>, dilations
 k [1,48,2*n+1,8]f16 = conv j u3 {strides = array<i64: 1, 1>, dilations = array<i64: 2, 1>, pads = array<i64: 2, 1, 2, 1>, group = 1 : i64}
 out c f k)",
        {{8, 0, 0}, {9, 0, 0}, {1, 0, 0}}},
-      {"conv2d_square", R"(
+      {"conv2d_square",
+       R"(
 in x [n,40,12,14]f16 -1..1
 w [64,40,3,3]f16 = weight -1..1
 b [64]f16 = weight
