@@ -104,8 +104,9 @@ protected:
       x[i] = first + float(i % 1000);
     adze_tensor_t in = tensor(x, {n, 4}), out{};
     adze_status_t status = adze_session_run(session, &in, 1, &out, 1);
-    if (status == ADZE_OK)
+    if (status == ADZE_OK) {
       EXPECT_EQ(values<float>(out), affine(x)) << n << " rows";
+    }
     return status;
   }
 
