@@ -62,7 +62,7 @@ private:
 void dump(const CompileOptions &options, int tier, StringRef name, ModuleOp module) {
   if (options.dumpDir.empty())
     return;
-  llvm::sys::fs::create_directories(options.dumpDir);
+  (void)llvm::sys::fs::create_directories(options.dumpDir); // the file cannot be opened either, then
   std::error_code ec;
   llvm::raw_fd_ostream os(llvm::formatv("{0}/{1}-{2}.mlir", options.dumpDir, tier, name).str(), ec);
   if (!ec)
