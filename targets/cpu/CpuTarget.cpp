@@ -10,10 +10,8 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "targets/cpu/lower/Lowering.h"
+#include "targets/llvm/Steps.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
-#include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Host.h"
 #include <shared_mutex>
 
@@ -137,14 +135,7 @@ public:
                                 << " failed: " << llvm::toString(code.takeError())
                                 << "; this is a defect of the compiler, please report the model";
     image.code = std::move(*code);
-    if (!options.dumpDir.empty()) {
-      llvm::SmallString<128> path(options.dumpDir);
-      llvm::sys::path::append(path, arch.arch + ".so");
-      std::error_code ec;
-      llvm::raw_fd_ostream os(path, ec);
-      if (!ec)
-        os << image.code;
-    }
+    dumpFile(options, arch.arch + ".so", [&](llvm::raw_ostream &os) { os << image.code; });
     return image;
   }
 };

@@ -14,10 +14,8 @@
 #include "targets/cuda/Image.h"
 #include "targets/cuda/Ptxas.h"
 #include "targets/gpu/lower/Lowering.h"
+#include "targets/llvm/Steps.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 
@@ -116,14 +114,7 @@ public:
     auto ptx = cuda::generatePtx(**lowered, arch, options);
     if (failed(ptx))
       return failure();
-    if (!options.dumpDir.empty()) {
-      llvm::SmallString<128> path(options.dumpDir);
-      llvm::sys::path::append(path, arch.arch + ".ptx");
-      std::error_code ec;
-      llvm::raw_fd_ostream os(path, ec);
-      if (!ec)
-        os << *ptx;
-    }
+    dumpFile(options, arch.arch + ".ptx", [&](llvm::raw_ostream &os) { os << *ptx; });
     auto cubin = assembleFor(module, *ptx, arch, options);
     if (failed(cubin))
       return failure();
