@@ -7,20 +7,13 @@ usage: images.py --adze=FILE [--work=DIR] [--only=NAME]
 Each network compiles for sm_80 and sm_90a, fused and not, and is verified against the interpreter with the simulator's
 checks on. Where there is a ptxas, nothing may spill.
 """
-import argparse
 import json
-import pathlib
 import re
-import subprocess
-import sys
-import tempfile
 
 import numpy as np
-import onnx
 from onnx import TensorProto as T, helper, numpy_helper
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-import cuda_gate  # noqa: E402
+import end_to_end
 
 PIECE = r"cp\.async\.\w+\.shared\.global\S* \[[^\]]*\], \[[^\]]*\], 16"
 IM2COL = r"cp\.async\.bulk\.tensor\.\dd\S+im2col"
@@ -107,36 +100,22 @@ def pixels(batch):
 CASES = {"classifier": (classifier(), 3, 1), "pixels": (pixels("N"), 2, 1)}
 
 
-class Cases:
-    def __init__(self, adze, work, ptxas):
-        self.adze, self.work, self.ptxas, self.failures = adze, work, ptxas, []
-
-    def run(self, where, *command):
-        result = subprocess.run([self.adze, *map(str, command)], capture_output=True, text=True, timeout=900)
-        if result.returncode:
-            self.failures.append(f"{where}: {command[0]} ends with {result.returncode}: "
-                                 f"{(result.stdout + result.stderr).strip()[-1500:]}")
-        return result.returncode == 0
+class Images(end_to_end.Cases):
+    timeout = 900
+    variants = {", fused": (True,), ", not fused": (False,)}
 
     def check(self, name, arch, fused):
         graph, im2col, narrow = CASES[name]
-        where = f"{name} on {arch}{'' if fused else ', not fused'}"
-        source, package, report = self.work / "model.onnx", self.work / "model.adze", self.work / "report.json"
-        onnx.save(graph, source)
+        where, report = f"{name} on {arch}{'' if fused else ', not fused'}", self.work / "report.json"
         flags = [] if fused else ["--no-fuse"]
-        if not self.run(where, "compile", source, "-o", package, f"--target=cuda:{arch}", "--ptxas=none",
-                        f"--report={report}", *flags):
+        texts = self.compile(where, graph, arch, "--ptxas=none", f"--report={report}", *flags)
+        if texts is None:
             return
         self.placed(where, json.loads(report.read_text())[f"layout_cuda-{arch}"])
-        section = subprocess.run([self.adze, "inspect", package, "--section=code.0"], capture_output=True).stdout
-        texts = list(cuda_gate.ptx_of(section))
         self.code(where, texts, arch, im2col, narrow)
-        if self.ptxas and fused:
-            gate = cuda_gate.Gate(self.adze, self.ptxas, self.work)
-            for text in texts:
-                gate.assemble(where, text, arch)
-            self.failures += gate.errors
-        self.run(where, "verify", package, "--device=cuda", "--sim", f"--sim-arch={arch}", "--against=oracle")
+        if fused:
+            self.assemble(where, texts, arch)
+        self.verify(where, arch)
 
     def placed(self, where, layout):
         if not layout["channels_last"]:
@@ -159,27 +138,4 @@ class Cases:
             self.failures.append(f"{where}: {found} kernels read through im2col maps, {im2col} expected")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--adze", required=True)
-    parser.add_argument("--work", type=pathlib.Path)
-    parser.add_argument("--only")
-    args = parser.parse_args()
-    try:
-        ptxas = cuda_gate.find_ptxas(None)
-    except SystemExit:
-        ptxas = None
-    with tempfile.TemporaryDirectory() as folder:
-        cases = Cases(args.adze, args.work or pathlib.Path(folder), ptxas)
-        for name in args.only.split(",") if args.only else CASES:
-            for arch in ("sm_80", "sm_90a"):
-                for fused in (True, False):
-                    before = len(cases.failures)
-                    cases.check(name, arch, fused)
-                    state = "ok" if len(cases.failures) == before else "FAILED"
-                    print(f"{name} on {arch}, {'fused' if fused else 'not fused'}: {state}", flush=True)
-    print("\n".join(cases.failures))
-    sys.exit(1 if cases.failures else 0)
-
-
-main()
+Images.main(__doc__, CASES)

@@ -7,19 +7,12 @@ usage: products.py --adze=FILE [--work=DIR] [--only=NAME]
 A case compiles for sm_80 and sm_90a, looks for instructions in the PTX that must or must not be there, and verifies the
 package against the interpreter in the simulator, with its checks on. Where there is a ptxas, nothing may spill.
 """
-import argparse
-import pathlib
 import re
-import subprocess
-import sys
-import tempfile
 
 import numpy as np
-import onnx
 from onnx import TensorProto as T, helper, numpy_helper
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-import cuda_gate  # noqa: E402
+import end_to_end
 
 TF32, WGMMA, MMA = r"tf32", r"wgmma\.mma_async\.\S+", r"mma\.sync\.\S+"
 
@@ -119,58 +112,20 @@ CASES = {
 }
 
 
-class Cases:
-    def __init__(self, adze, work, ptxas):
-        self.adze, self.work, self.ptxas, self.failures = adze, work, ptxas, []
-
-    def run(self, where, *command):
-        result = subprocess.run([self.adze, *map(str, command)], capture_output=True, text=True, timeout=600)
-        if result.returncode:
-            self.failures.append(f"{where}: {command[0]} ends with {result.returncode}: "
-                                 f"{(result.stdout + result.stderr).strip()[-1500:]}")
-        return result.returncode == 0
-
+class Products(end_to_end.Cases):
     def check(self, name, arch):
         graph, flags, wanted, unwanted = CASES[name]
-        where, source, package = f"{name} on {arch}", self.work / "model.onnx", self.work / "model.adze"
-        onnx.save(graph, source)
-        if not self.run(where, "compile", source, "-o", package, f"--target=cuda:{arch}",
-                        f"--ptxas={self.ptxas or 'none'}", *flags):
+        where = f"{name} on {arch}"
+        texts = self.compile(where, graph, arch, f"--ptxas={self.ptxas or 'none'}", *flags)
+        if texts is None:
             return
-        section = subprocess.run([self.adze, "inspect", package, "--section=code.0"], capture_output=True).stdout
-        texts = list(cuda_gate.ptx_of(section))
         for pattern in wanted.get(arch, []):
             if not any(re.search(pattern, text) for text in texts):
                 self.failures.append(f"{where}: there is no {pattern} in the code")
         if unwanted and any(m := re.search(unwanted, text) for text in texts):
             self.failures.append(f"{where}: the code has {m.group(0)}")
-        if self.ptxas:
-            gate = cuda_gate.Gate(self.adze, self.ptxas, self.work)
-            for text in texts:
-                gate.assemble(where, text, arch)
-            self.failures += gate.errors
-        self.run(where, "verify", package, "--device=cuda", "--sim", f"--sim-arch={arch}", "--against=oracle")
+        self.assemble(where, texts, arch)
+        self.verify(where, arch)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--adze", required=True)
-    parser.add_argument("--work", type=pathlib.Path)
-    parser.add_argument("--only")
-    args = parser.parse_args()
-    try:
-        ptxas = cuda_gate.find_ptxas(None)
-    except SystemExit:
-        ptxas = None
-    with tempfile.TemporaryDirectory() as folder:
-        cases = Cases(args.adze, args.work or pathlib.Path(folder), ptxas)
-        for name in args.only.split(",") if args.only else CASES:
-            for arch in ("sm_80", "sm_90a"):
-                before = len(cases.failures)
-                cases.check(name, arch)
-                print(f"{name} on {arch}: {'ok' if len(cases.failures) == before else 'FAILED'}", flush=True)
-    print("\n".join(cases.failures))
-    sys.exit(1 if cases.failures else 0)
-
-
-main()
+Products.main(__doc__, CASES)
